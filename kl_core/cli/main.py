@@ -1,0 +1,57 @@
+"""The command line: parse, call a job or a query, print. One sentence on an error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from kl_core.cli import compute, runs_commands, tokens_command
+from kl_core.errors import InputError, KLExplorerError, ModelError, RunCancelled
+from kl_core.jobs.launch import RUN_DIR_VARIABLE
+from kl_core.store import runs
+
+app = typer.Typer(
+    name="kl_core",
+    help="KL Explorer: where, how much and whether two language models differ.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("import")(compute.import_command)
+app.command("score")(compute.score_command)
+app.command("compare")(compute.compare_command)
+app.command("tokens")(tokens_command.tokens_command)
+app.add_typer(runs_commands.app, name="runs")
+
+
+def main() -> None:
+    """Run a command; errors become one sentence and an exit code (1 a run, 2 the arguments)."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        app()
+    except KLExplorerError as error:
+        _tell(error)
+        raise SystemExit(2 if isinstance(error, (InputError, ModelError)) else 1) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+def _tell(error: KLExplorerError) -> None:
+    """The sentence on standard error, and in the run a page is watching."""
+    print(" ".join(str(error).split()), file=sys.stderr)
+    handed = os.environ.get(RUN_DIR_VARIABLE)
+    if handed and not isinstance(error, RunCancelled):
+        status = runs.read_status(Path(handed))
+        if status.active:
+            runs.write_status(Path(handed), replace(status, state="failed", error=str(error)))

@@ -1,0 +1,135 @@
+"""Printing: progress and messages to standard error, results to standard output."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from kl_core.store.runs import Status
+
+LINE_EVERY_S = 5.0
+
+
+class ProgressPrinter:
+    """One updating line in a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._last = -math.inf
+        self._width = 0
+        self._stage = ""
+
+    def __call__(self, status: Status) -> None:
+        """Show a status."""
+        now = time.monotonic()
+        changed = status.stage != self._stage
+        if not self._terminal and not changed and now - self._last < LINE_EVERY_S:
+            return
+        self._last, self._stage = now, status.stage
+        text = progress_line(status)
+        if self._terminal:
+            sys.stderr.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        else:
+            sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """End the updating line."""
+        if self._terminal and self._width:
+            sys.stderr.write("\n")
+
+
+def progress_line(status: Status) -> str:
+    """`scoring 42 % · 12 prompts, 3,400 tokens · 1 min 20 s left`."""
+    parts = [status.stage or status.state]
+    if status.total:
+        parts[0] += f" {100 * min(status.done / status.total, 1):.0f} %"
+    if status.message:
+        parts.append(status.message)
+    if status.eta_s is not None and status.eta_s >= 1:
+        parts.append(f"{duration(status.eta_s)} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def figure(value: Any) -> str:
+    """Three significant digits, `–` where there is no value."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if math.isfinite(value) else ("inf" if value > 0 else "–")
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_json(value: Any) -> None:
+    """One strict JSON object on standard output, safe for any terminal encoding."""
+    print(json.dumps(value, ensure_ascii=True, allow_nan=False))
+
+
+def one_line(text: str, width: int) -> str:
+    """Model text for a terminal: control characters escaped, cut to width."""
+    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if c != "\n" else "⏎" for c in text)
+    return clean if len(clean) <= width else clean[: width - 1] + "…"
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """A run's summary for a person."""
+    print(f"{summary['run_id']}: {summary['state']}")
+    print(
+        f"{summary['prompts']:,} prompts, {summary['responses']:,} responses "
+        f"({summary['without_logprobs']:,} without log-probabilities), {summary['tokens']:,} "
+        f"tokens, {summary['scored_tokens']:,} scored"
+    )
+    if summary.get("measure"):
+        _print_figures(summary)
+    problems = summary["problems"]
+    if problems:
+        print(f"\n{len(problems):,} problems:")
+        for row in problems[:10]:
+            place = " ".join(part for part in (row["file"], row["where"]) if part)
+            print(f"  {one_line(place, 60)}: {one_line(row['reason'], 90)}")
+            if row["hint"]:
+                print(f"    {one_line(row['hint'], 110)}")
+        if len(problems) > 10:
+            print(f"  … and {len(problems) - 10:,} more: runs show {summary['run_id']} --json")
+    print(f"\nOpen it: streamlit run app.py, then choose the run {summary['run_id']}")
+
+
+def _print_figures(summary: dict[str, Any]) -> None:
+    print(f"P = {summary['model1']}, Q = {summary['model2']}, KL(P‖Q) in nats ({summary['measure']})")
+    bound = f"certified ≥ {figure(summary['mean_kl_lower'])}"
+    exact = summary["measure"] == "full"
+    print(
+        f"mean {'' if exact else '≈ '}{figure(summary['mean_kl'])}"
+        f"{'' if exact else ', ' + bound}, median {figure(summary['median_kl'])}, "
+        f"max {figure(summary['max_kl'])}, coverage {100 * (summary['coverage'] or 0):.1f} %, "
+        f"censored {summary['censored_tokens']:,}"
+    )
+    print("\n  mean KL   bound    tokens  prompt")
+    for row in summary["top_prompts"]:
+        print(
+            f"  {figure(row['mean_kl']):>7} {figure(row['lower']):>7} {row['tokens']:>9,}  "
+            f"{one_line(row['prompt'], 70)}"
+        )
+
+
+def show_path(path: Path) -> str:
+    """A path relative to here where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,102 @@
+"""`runs`: list, show, resume, cancel, delete."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kl_core.cli import options
+from kl_core.cli.compute import finish
+from kl_core.cli.output import one_line, print_json, print_summary, progress_line
+from kl_core.errors import InputError
+from kl_core.jobs.again import work_of
+from kl_core.store import runs
+from kl_core.store.summary import run_summary
+
+app = typer.Typer(help="List, show, resume, cancel and delete runs.", no_args_is_help=True)
+RunId = Annotated[str, typer.Argument(help="A run's id, or a part only it has.", show_default=False)]
+
+
+@app.command("list")
+def list_command(runs_dir: options.RunsDir = None, as_json: options.Json = False) -> None:
+    """All runs, newest first."""
+    infos = runs.list_runs(_root(runs_dir))
+    if as_json:
+        print_json({"runs": [_as_json(info) for info in infos]})
+        return
+    if not infos:
+        print(f"No runs in {_root(runs_dir)} yet: `python -m kl_core import DIR` makes one.")
+    for info in infos:
+        models = " → ".join(name for name in (info.model1, info.model2) if name)
+        state = progress_line(info.status) if info.status.active else info.state
+        print(f"{info.id}  {state:<10}  {one_line(info.title, 40)}  {one_line(models, 60)}")
+
+
+@app.command("show")
+def show_command(
+    run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
+) -> None:
+    """The summary of a run, with its problems."""
+    summary = run_summary(runs.find_run(_root(runs_dir), run))
+    print_json(summary) if as_json else print_summary(summary)
+
+
+@app.command("resume")
+def resume_command(
+    run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
+) -> None:
+    """Go on with an unfinished run; what is on disk is not done again."""
+    run_dir = runs.find_run(_root(runs_dir), run)
+    if runs.read_status(run_dir).state == "done":
+        raise InputError(f"run {run_dir.name} is done; there is nothing to resume")
+    finish(run_dir, work_of(run_dir), as_json)
+
+
+@app.command("cancel")
+def cancel_command(run: RunId, runs_dir: options.RunsDir = None) -> None:
+    """Ask a live run to stop; what was finished is kept."""
+    run_dir = runs.find_run(_root(runs_dir), run)
+    if not runs.read_status(run_dir).active:
+        raise InputError(f"run {run_dir.name} is {runs.read_status(run_dir).state}, not working")
+    runs.request_cancel(run_dir)
+    print(f"{run_dir.name} will stop at its next safe point.")
+
+
+@app.command("delete")
+def delete_command(
+    run: RunId,
+    runs_dir: options.RunsDir = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a run's folder for good."""
+    run_dir = runs.find_run(_root(runs_dir), run)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"deleting {run_dir.name} needs --yes where nobody can be asked")
+        if not typer.confirm(f"Delete {run_dir} for good?"):
+            return
+    runs.delete_run(run_dir)
+    print(f"{run_dir.name} is deleted.")
+
+
+def _root(runs_dir: Path | None) -> Path:
+    return runs_dir.expanduser().resolve() if runs_dir else runs.default_root()
+
+
+def _as_json(info: runs.RunInfo) -> dict[str, Any]:
+    return {
+        "run_id": info.id,
+        "run_dir": str(info.path),
+        "kind": info.kind,
+        "title": info.title,
+        "state": info.state,
+        "created": info.created,
+        "model1": info.model1,
+        "model2": info.model2,
+        "done": info.status.done,
+        "total": info.status.total,
+        "eta_s": info.status.eta_s,
+    }

@@ -1,0 +1,1 @@
+"""Readers and writers of response files, and the alignment of their tokens."""

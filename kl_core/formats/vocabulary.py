@@ -1,0 +1,134 @@
+"""A local vocabulary seen through bytes: which ids can a token of a file stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kl_core.formats.dists import logsumexp
+from kl_core.formats.pieces import BYTE_PIECE, Style, decode_piece, display
+from kl_core.records import Floats, Ints, Token, TokenDist
+
+_UNRESOLVED = -2  # candidates no local id stands for count down from here
+
+
+class Vocabulary:
+    """id ↔ bytes of a tokenizer; special tokens live in a namespace of their own.
+
+    Attributes:
+        pieces: the vocabulary's strings by id, None for gaps.
+        special_ids: ids of control tokens; they add no text.
+        style: how the pieces are written, decided over the whole vocabulary.
+        data: bytes by id; b"" for specials, None for gaps.
+    """
+
+    def __init__(self, pieces: Sequence[str | None], special_ids: frozenset[int]) -> None:
+        self.pieces = tuple(pieces)
+        self.special_ids = special_ids
+        self.style = _vocabulary_style(self.pieces)
+        self.data: list[bytes | None] = []
+        self._special_by_name: dict[str, int] = {}
+        self._by_piece: dict[str, int] = {}
+        by_bytes: dict[bytes, list[int]] = {}
+        for number, piece in enumerate(self.pieces):
+            if piece is None:
+                self.data.append(None)
+            elif number in special_ids:
+                self.data.append(b"")
+                self._special_by_name.setdefault(piece, number)
+            else:
+                data = decode_piece(piece, self.style)
+                self.data.append(data)
+                self._by_piece.setdefault(piece, number)
+                if data:
+                    by_bytes.setdefault(data, []).append(number)
+        self._by_bytes = {
+            data: tuple(sorted(ids, key=lambda n: (self._is_byte_piece(n), n)))
+            for data, ids in by_bytes.items()
+        }
+        self._tokens: dict[int, Token] = {}
+
+    def _is_byte_piece(self, number: int) -> bool:
+        piece = self.pieces[number]
+        return piece is not None and BYTE_PIECE.fullmatch(piece) is not None
+
+    def token(self, number: int) -> Token:
+        """The token of an id, one object per id; an id without a piece shows as `<id 7>`."""
+        known = self._tokens.get(number)
+        if known is None:
+            piece = self.pieces[number] if 0 <= number < len(self.pieces) else None
+            data = self.data[number] if piece is not None else None
+            special = number in self.special_ids
+            shown = f"<id {number}>" if piece is None else piece
+            text = shown if special or data is None else display(data)
+            known = self._tokens[number] = Token(text, data, number, shown, special)
+        return known
+
+    def resolve(self, token: Token) -> tuple[int, ...]:
+        """The local ids a token of a file can stand for, the most exact first; () for none.
+
+        In order: its id, if the string there is the same; a special by its exact
+        name; the vocabulary's piece; the bytes; the text.
+        """
+        number = token.id
+        if number is not None and 0 <= number < len(self.pieces) and self._same(number, token):
+            return (number,)
+        if token.special:
+            found = self._special_by_name.get(token.piece)
+            return () if found is None else (found,)
+        found = self._by_piece.get(token.piece)
+        if found is not None and (token.data is None or self.data[found] == token.data):
+            return (found,)
+        data = token.text.encode() if token.data is None else token.data
+        return self._by_bytes.get(data, ())
+
+    def _same(self, number: int, token: Token) -> bool:
+        if token.special or number in self.special_ids:
+            return token.special and self.pieces[number] == token.piece
+        if token.data is None:
+            return self.pieces[number] == token.piece
+        return self.data[number] == token.data
+
+    def text_bytes(self, ids: Sequence[int]) -> list[bytes]:
+        """The bytes each id adds to a text; b"" for specials and unknown ids."""
+        return [(self.data[n] or b"") if 0 <= n < len(self.data) else b"" for n in ids]
+
+
+def _vocabulary_style(pieces: Sequence[str | None]) -> Style:
+    """The style with more pieces in it; a vocabulary with no marks is plain text."""
+    named = [piece for piece in pieces if piece]
+    byte_level = sum([piece[0] in "ĠĊ" for piece in named])
+    sentence = sum([piece[0] == "▁" or piece[:3] == "<0x" for piece in named])
+    if not byte_level and not sentence:
+        return Style.PLAIN
+    return Style.BYTE_LEVEL if byte_level >= sentence else Style.SENTENCE_PIECE
+
+
+def resolve_dist(dist: TokenDist, vocab: Vocabulary) -> tuple[Ints, Floats, int]:
+    """A file's candidates as local ids: (ids, log-probabilities in nats, listed).
+
+    Candidates that stand for one id are combined by logsumexp; one that no local id
+    stands for gets a negative id of its own, -2 and below. The first `listed` are
+    the top-k part in falling order, as in `TokenDist`.
+    """
+    places: dict[int, int] = {}
+    values: list[list[float]] = []
+    listed = 0
+    unresolved = _UNRESOLVED
+    for n, (token, logprob) in enumerate(zip(dist.tokens, dist.logprobs, strict=True)):
+        found = vocab.resolve(token)
+        if not found:
+            number, unresolved = unresolved, unresolved - 1
+        else:
+            number = found[0]
+        at = places.setdefault(number, len(values))
+        if at == len(values):
+            values.append([])
+            listed += n < dist.listed
+        values[at].append(logprob)
+    logprobs = np.array([logsumexp(each) for each in values], dtype=np.float64)
+    order = np.argsort(-logprobs[:listed], kind="stable")
+    order = np.concatenate([order, np.arange(listed, len(values))])
+    ids = np.array(list(places), dtype=np.int64)
+    return ids[order], logprobs[order], listed

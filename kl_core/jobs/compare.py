@@ -1,0 +1,66 @@
+"""Compare: two local models on saved responses, whole vocabulary, both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kl_core.jobs.reading import open_input
+from kl_core.jobs.scoring import model_request, score_all
+from kl_core.jobs.worker import Worker
+from kl_core.models.load import ModelSpec
+from kl_core.sources.base import Source
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """What to compare and how."""
+
+    input_dir: Path
+    model1: ModelSpec
+    model2: ModelSpec
+    output_dir: Path | None = None
+    top_k: int = 20
+    max_prompts: int | None = None
+    pattern: str | None = None
+    batch_tokens: int = 8192
+    include_reasoning: bool = False
+
+
+def prepare(request: CompareRequest) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
+    """(frozen request, title, work).
+
+    Raises:
+        InputError: nothing to read, or an option out of range.
+    """
+    source = open_input(request.input_dir, request.pattern)
+    frozen = {
+        "input_dir": str(request.input_dir.resolve()),
+        "output_dir": str(request.output_dir.resolve()) if request.output_dir else None,
+        "fingerprint": source.fingerprint,
+        "model1": model_request(request.model1),
+        "model2": model_request(request.model2),
+        "top_k": request.top_k,
+        "max_prompts": request.max_prompts,
+        "pattern": request.pattern,
+        "batch_tokens": request.batch_tokens,
+        "include_reasoning": request.include_reasoning,
+    }
+
+    def load() -> Source:
+        from kl_core.sources.local_pair import LocalPair
+
+        return LocalPair.load(
+            request.model1,
+            request.model2,
+            request.top_k,
+            request.batch_tokens,
+            request.include_reasoning,
+        )
+
+    def work(worker: Worker) -> None:
+        score_all(source, worker, load, request.output_dir, request.max_prompts)
+
+    return frozen, f"comparison on {request.input_dir.resolve().name}", work

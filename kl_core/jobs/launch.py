@@ -1,0 +1,137 @@
+"""Start, watch and stop workers from a page: processes of their own, never torch in here.
+
+The folder is the registry: a worker outlives the page, the browser tab and the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kl_core.errors import InputError, RunError
+from kl_core.store import process, runs
+
+RUN_DIR_VARIABLE = "KL_RUN_DIR"
+POSITIONAL = {"import": "input_dir"}
+KINDS = ("import", "score", "compare")
+_children: dict[str, subprocess.Popen[bytes]] = {}
+
+
+def arguments(kind: str, options: Mapping[str, Any]) -> list[str]:
+    """The words after `python -m kl_core` for these options; None and False are left out.
+
+    Raises:
+        InputError: not a job that can be started.
+    """
+    if kind not in KINDS:
+        raise InputError(f"{kind!r} is not a job; choose one of {', '.join(KINDS)}")
+    words = [kind]
+    positional = POSITIONAL.get(kind)
+    if positional and options.get(positional) is not None:
+        words.append(str(options[positional]))
+    for name, value in options.items():
+        if value is None or value is False or value == "" or name == positional:
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words.append(str(value))
+    return words
+
+
+def command_line(kind: str, options: Mapping[str, Any]) -> str:
+    """The command a person can type for the same work."""
+    return "python -m kl_core " + shlex.join(arguments(kind, options))
+
+
+def start(kind: str, options: Mapping[str, Any], nonce: str, root: Path | None = None) -> Path:
+    """Start a worker in a session of its own; the same nonce starts it once.
+
+    Args:
+        options: command-line options by name, `_` for `-`.
+        nonce: one per intention; a double click carries the same.
+
+    Returns:
+        The run's folder, at once; the worker fills it.
+    """
+    root = root or runs.default_root()
+    short_id = hashlib.sha256(nonce.encode()).hexdigest()[:12]
+    words = arguments(kind, options)
+    params = {"request": {}, "title": kind, "command": ["python", "-m", "kl_core", *words]}
+    try:
+        run_dir = runs.create_run(root, kind, params, short_id)
+    except RunError:
+        existing = runs.find_by_short_id(root, kind, short_id)
+        if existing is None:
+            raise
+        return existing
+    _spawn(run_dir, [*words, "--runs-dir", str(root)], {RUN_DIR_VARIABLE: str(run_dir)})
+    return run_dir
+
+
+def resume(run_dir: Path) -> None:
+    """Go on with an unfinished run; a live one is left alone."""
+    if process.is_alive(run_dir):
+        return
+    (run_dir / "cancel").unlink(missing_ok=True)
+    waiting = replace(runs.read_status(run_dir), state="starting", error="", message="resuming")
+    runs.write_status(run_dir, replace(waiting, updated=time.time()))
+    _spawn(run_dir, ["runs", "resume", run_dir.name, "--runs-dir", str(run_dir.parent)], {})
+
+
+def status(run_dir: Path) -> runs.Status:
+    """The run's state; a worker that ended before it began is reported as failed."""
+    found = runs.read_status(run_dir)
+    child = _children.get(str(run_dir))
+    if child is not None and child.poll() is not None:
+        del _children[str(run_dir)]
+        found = runs.read_status(run_dir)
+        if found.state == "starting":
+            last = log_tail(run_dir, 1) or f"the worker ended with code {child.returncode}"
+            found = replace(found, state="failed", error=last)
+            runs.write_status(run_dir, found)
+    return found
+
+
+def cancel(run_dir: Path) -> None:
+    """Ask the worker to stop; what is finished stays."""
+    runs.request_cancel(run_dir)
+
+
+def delete(run_dir: Path) -> None:
+    """Remove a run that is not working."""
+    runs.delete_run(run_dir)
+
+
+def log_tail(run_dir: Path, lines: int = 20) -> str:
+    """The last lines the worker wrote."""
+    try:
+        with open(run_dir / "log.txt", "rb") as stream:
+            stream.seek(max(stream.seek(0, os.SEEK_END) - 16_000, 0))
+            text = stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def _spawn(run_dir: Path, words: list[str], extra: dict[str, str]) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != RUN_DIR_VARIABLE} | extra
+    with open(run_dir / "log.txt", "ab") as log:
+        _children[str(run_dir)] = subprocess.Popen(
+            [sys.executable, "-m", "kl_core", *words],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=runs.REPOSITORY,
+            env=environment, start_new_session=True,
+        )
+
+
+
+
+
+

@@ -1,0 +1,89 @@
+"""Input files as numbered entries, with problems and progress on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kl_core.errors import InputError
+from kl_core.formats.discover import SourceFile
+from kl_core.formats.reader import discover, read_file
+from kl_core.formats.tokens import TokenTables
+from kl_core.jobs.worker import Worker
+from kl_core.records import Entry, ProblemLog, ScoredEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Which files a job reads.
+
+    Attributes:
+        fingerprint: hash of names, sizes and times: a changed folder is another request.
+    """
+
+    files: tuple[SourceFile, ...]
+    log: ProblemLog
+    fingerprint: str
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An entry with its ids in the run, the same on every resume.
+
+    Attributes:
+        read_bytes: how much of the input lies before its end, for progress.
+    """
+
+    prompt_id: int
+    first_response_id: int
+    entry: Entry | ScoredEntry
+    read_bytes: int
+
+    @property
+    def source(self) -> Entry:
+        """The entry as read, whichever kind it is."""
+        return self.entry.entry if isinstance(self.entry, ScoredEntry) else self.entry
+
+
+def open_input(root: Path, pattern: str | None) -> Input:
+    """Find the files; nothing is read yet.
+
+    Raises:
+        InputError: no such folder, or no file in it that fits the pattern.
+    """
+    log = ProblemLog()
+    files = discover(root, pattern, log)
+    if not files:
+        wanted = pattern or "*.json, *.jsonl (and .gz)"
+        raise InputError(f"no file in {root} fits {wanted}; check the folder and --pattern")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0{file.size_bytes}\0{file.mtime_ns}\n".encode(errors="replace"))
+    return Input(tuple(files), log, digest.hexdigest()[:16])
+
+
+def numbered(source: Input, worker: Worker, max_prompts: int | None = None) -> Iterator[Numbered]:
+    """Every entry in order with its ids; problem rows go to the worker's parts."""
+    tables = TokenTables()
+    prompt_id = response_id = 0
+    before = 0
+    for file in source.files:
+        for entry in read_file(file, source.log, tables):
+            if max_prompts is not None and prompt_id >= max_prompts:
+                worker.parts.add_problems(source.log.drain())
+                return
+            inner = entry.entry if isinstance(entry, ScoredEntry) else entry
+            share = (inner.index + 1) / max(inner.entries_in_file, 1)
+            yield Numbered(prompt_id, response_id, entry, before + int(file.size_bytes * share))
+            prompt_id += 1
+            response_id += max(len(inner.responses), 1)
+        before += file.size_bytes
+        worker.parts.add_problems(source.log.drain())
+    worker.parts.add_problems(source.log.drain())

@@ -1,0 +1,84 @@
+"""What `score` and `compare` share: batches of prompts through a source, results written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kl_core.formats.kl_results import ResultWriter
+from kl_core.jobs.reading import Input, Numbered, numbered
+from kl_core.jobs.worker import Worker
+from kl_core.records import Entry, ScoredEntry
+from kl_core.sources.base import Source
+from kl_core.store import runs
+
+GROUP_TOKENS = 16_384
+GROUP_PROMPTS = 32
+
+
+def score_all(
+    source: Input,
+    worker: Worker,
+    model: Callable[[], Source],
+    output_dir: Path | None,
+    max_prompts: int | None,
+) -> None:
+    """Score every entry that is not on disk yet, a group of prompts at a time.
+
+    Args:
+        model: loads the source; called once, after the input has been found readable.
+        output_dir: where `_kl.json` files go, one per prompt as soon as it is scored.
+    """
+    worker.stage("loading the model", None, "")
+    loaded = model()
+    runs.update_params(worker.run_dir, **loaded.identity)
+    writer = ResultWriter(output_dir) if output_dir is not None else None
+    total = source.size_bytes if max_prompts is None else max_prompts
+    worker.stage("scoring", total, "bytes" if max_prompts is None else "prompts")
+    tokens = prompts = skipped = 0
+    for group in groups(source, worker, max_prompts):
+        fresh = [item for item in group if item.prompt_id not in worker.finished]
+        scored = loaded.score([item.source for item in fresh])
+        worker.parts.add_problems(loaded.problems())
+        for item, entry in zip(fresh, scored, strict=True):
+            if writer is not None:
+                writer.write(entry)
+            worker.parts.add(item.prompt_id, item.first_response_id, entry)
+        if fresh:
+            worker.parts.flush()
+        tokens += sum(count_tokens(item.source) for item in group)
+        prompts += len(group)
+        done = group[-1].read_bytes if max_prompts is None else prompts
+        skipped = done if not fresh else skipped
+        worker.progress(done, f"{prompts:,} prompts, {tokens:,} tokens", skipped=skipped)
+    worker.progress(total)
+
+
+def groups(source: Input, worker: Worker, max_prompts: int | None) -> Iterator[list[Numbered]]:
+    """Neighbouring prompts with enough tokens to fill batches; cancelling is checked between."""
+    group: list[Numbered] = []
+    size = 0
+    for item in numbered(source, worker, max_prompts):
+        group.append(item)
+        size += count_tokens(item.source)
+        if size >= GROUP_TOKENS or len(group) >= GROUP_PROMPTS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def count_tokens(entry: Entry) -> int:
+    """Tokens to score, guessed from the text where a file does not list them."""
+    return sum(len(r.positions) or len(r.text) // 4 for r in entry.responses)
+
+
+def model_request(spec: Any) -> dict[str, Any]:
+    """A ModelSpec as the JSON that names it in a request."""
+    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}
+
+
+def as_entry(entry: Entry | ScoredEntry) -> Entry:
+    """The entry as read."""
+    return entry.entry if isinstance(entry, ScoredEntry) else entry

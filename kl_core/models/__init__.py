@@ -1,0 +1,1 @@
+"""Local transformers models: loading, scoring, sampling."""

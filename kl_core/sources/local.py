@@ -1,0 +1,230 @@
+"""A local transformers model as model 2: every saved token scored in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kl_core import measures
+from kl_core.errors import ModelError
+from kl_core.formats.align import Alignment, Vocabulary, align, resolve_dist
+from kl_core.models.engine import PrefixCacheEngine
+from kl_core.models.load import (
+    LoadedModel,
+    ModelSpec,
+    encode_text,
+    load_model,
+    vocabulary_pieces,
+)
+from kl_core.models.work import Engine, Scores, Work
+from kl_core.records import (
+    Entry,
+    Ints,
+    Position,
+    Problem,
+    Response,
+    ScoredEntry,
+    ScoredResponse,
+    TokenDist,
+    with_error,
+)
+from kl_core.sources.context import grouped
+from kl_core.sources.dists import dist_of, id_matrix
+
+NO_CONTEXT = "the first token has nothing before it: an empty prompt gives no distribution"
+LOW_COVERAGE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One response ready for the engine.
+
+    Attributes:
+        response: its candidates resolved to local ids (`keys`) where they could be.
+        local: the local position of each file position matched one to one, -1 otherwise.
+        wanted: [T_local, m] candidates of model 1 to ask model 2 for.
+    """
+
+    response: Response
+    alignment: Alignment
+    local: Ints
+    wanted: Ints
+
+
+class LocalScorer:
+    """Scores saved responses with one local model; P is the file's model, Q this one."""
+
+    def __init__(self, loaded: LoadedModel, engine: Engine, include_reasoning: bool) -> None:
+        self._loaded = loaded
+        self._engine = engine
+        self._include_reasoning = include_reasoning
+        self._vocab = Vocabulary(*vocabulary_pieces(loaded))
+        self._problems: list[Problem] = []
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, top_k: int, batch_tokens: int, include_reasoning: bool
+    ) -> LocalScorer:
+        """Load the model and its engine.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        loaded = load_model(spec)
+        return cls(loaded, PrefixCacheEngine(loaded, top_k, batch_tokens), include_reasoning)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model 2 for params.json."""
+        name = str(self._loaded.identity["name"])
+        return {"model2": name, "identity2": self._loaded.identity, "engine": self._engine.kind}
+
+    def problems(self) -> list[Problem]:
+        """Rows since the last call."""
+        rows, self._problems = self._problems, []
+        return rows
+
+    def score(self, entries: Sequence[Entry]) -> list[ScoredEntry]:
+        """Score the responses that have log-probabilities; the others stay with their reason."""
+        results: list[list[ScoredResponse]] = [
+            [measures.unscored(response) for response in entry.responses] for entry in entries
+        ]
+        work: list[Work] = []
+        places: list[list[tuple[int, int, Prepared]]] = []
+        for number, entry in enumerate(entries):
+            slots = [i for i, r in enumerate(entry.responses) if r.positions and not r.error]
+            try:
+                groups = grouped(self._loaded, entry, slots, self._include_reasoning)
+            except ModelError as error:
+                self._refuse(entry, results[number], str(error))
+                continue
+            for group in groups:
+                ready = [(number, i, self._prepare(entry, entry.responses[i])) for i in group.slots]
+                places.append(ready)
+                ids = tuple(p.alignment.ids for _, _, p in ready)
+                work.append(Work(group.prompt_ids, ids, tuple(p.wanted for _, _, p in ready)))
+        for ready, scores in zip(places, self._engine.score(work), strict=True):
+            for (number, slot, prepared), one in zip(ready, scores, strict=True):
+                results[number][slot] = self._scored(entries[number], prepared, one)
+        return [
+            ScoredEntry(entry, _model1(entry), str(self._loaded.identity["name"]), tuple(scored))
+            for entry, scored in zip(entries, results, strict=True)
+        ]
+
+    def _prepare(self, entry: Entry, response: Response) -> Prepared:
+        alignment = align(
+            [position.token for position in response.positions],
+            self._vocab,
+            lambda text: encode_text(self._loaded, text),
+        )
+        local = np.full(len(response.positions), -1, dtype=np.int64)
+        for segment in alignment.segments:
+            if segment.one_to_one:
+                local[segment.api_start] = segment.local_start
+        positions = []
+        rows: list[list[int]] = [[] for _ in alignment.ids]
+        for position, place in zip(response.positions, local.tolist(), strict=True):
+            dist = self._resolved(position.dist)
+            positions.append(replace(position, dist=dist))
+            if dist is not None and dist.keys is not None and place >= 0:
+                rows[place] = list(dist.keys)
+        self._note_coverage(entry, response, alignment)
+        wanted = id_matrix(rows, len(rows))
+        return Prepared(replace(response, positions=tuple(positions)), alignment, local, wanted)
+
+    def _resolved(self, dist: TokenDist | None) -> TokenDist | None:
+        """Model 1's candidates under local ids; what cannot be resolved keeps its own token."""
+        if dist is None:
+            return None
+        ids, logprobs, listed = resolve_dist(dist, self._vocab)
+        unresolved = iter([t for t in dist.tokens if not self._vocab.resolve(t)])
+        by_id = {}
+        for number in sorted((n for n in ids.tolist() if n < 0), reverse=True):
+            by_id[number] = next(unresolved)
+        tokens = tuple(
+            by_id[number] if number < 0 else self._vocab.token(number) for number in ids.tolist()
+        )
+        return TokenDist(tokens, tuple(logprobs.tolist()), listed, keys=tuple(ids.tolist()))
+
+    def _scored(self, entry: Entry, prepared: Prepared, scores: Scores) -> ScoredResponse:
+        response, alignment = prepared.response, prepared.alignment
+        if scores.error:
+            self._note(entry, response, scores.error, "Shorten the response or use another model.")
+            return measures.unscored(with_error(response, scores.error))
+        count = len(response.positions)
+        reasons = list(alignment.reasons)
+        spans: list[tuple[int, int] | None] = [None] * count
+        span_logprob2 = np.full(count, np.nan)
+        for segment in alignment.segments:
+            if segment.one_to_one:
+                continue
+            start, end = segment.api_start, segment.api_end
+            spans[start:end] = [(start, end)] * (end - start)
+            reasons[start:end] = [_span_reason(end - start)] * (end - start)
+            local = scores.chosen[segment.local_start : segment.local_end]
+            span_logprob2[start] = local.sum()
+        dists2: list[TokenDist | None] = [None] * count
+        known = measures.KnownOfModel2(
+            np.full(count, np.nan), np.full(count, -1, dtype=np.int64), np.full(count, np.nan)
+        )
+        for index, row in enumerate(prepared.local.tolist()):
+            reasons[index] = response.positions[index].reason or reasons[index]
+            if row < 0 or reasons[index] is not None:
+                continue
+            if np.isnan(scores.chosen[row]):
+                reasons[index] = NO_CONTEXT
+                continue
+            known.logprob[index] = scores.chosen[row]
+            known.rank[index] = scores.rank[row]
+            known.entropy[index] = scores.entropy[row]
+            chosen_id = alignment.ids[row]
+            dists2[index] = dist_of(scores, row, self._vocab, chosen_id, prepared.wanted)
+        return measures.score(
+            response, dists2, _explained(response.positions, reasons), "floor", known2=known,
+            spans=spans, span_logprob2=span_logprob2,
+        )
+
+    def _refuse(self, entry: Entry, results: list[ScoredResponse], reason: str) -> None:
+        self._problems.append(
+            Problem(entry.file, f"$[{entry.index}]", reason, "The prompt was not scored.")
+        )
+        for slot, response in enumerate(entry.responses):
+            results[slot] = measures.unscored(with_error(response, response.error or reason))
+
+    def _note_coverage(self, entry: Entry, response: Response, alignment: Alignment) -> None:
+        if alignment.coverage < LOW_COVERAGE:
+            self._note(
+                entry,
+                response,
+                f"only {100 * alignment.coverage:.0f} % of its tokens are tokens of "
+                f"{self._loaded.identity['name']}: the tokenizers differ",
+                "Score with a model that has the same tokenizer for a full comparison.",
+            )
+
+    def _note(self, entry: Entry, response: Response, reason: str, hint: str) -> None:
+        place = f"$[{entry.index}].responses[{response.index}]"
+        self._problems.append(Problem(entry.file, place, reason, hint))
+
+
+def _explained(
+    positions: Sequence[Position], reasons: Sequence[str | None]
+) -> tuple[str | None, ...]:
+    """A reason wherever model 1's own list is missing."""
+    missing = "model 1's list of candidates is missing here"
+    return tuple(
+        reason or (missing if position.dist is None else None)
+        for position, reason in zip(positions, reasons, strict=True)
+    )
+
+
+def _span_reason(count: int) -> str:
+    if count == 1:
+        return "several tokens of model 2: only the log-ratio is known"
+    return f"aligned as a span of {count} tokens: only its log-ratio is known"
+
+
+def _model1(entry: Entry) -> str | None:
+    return entry.model or next((r.model for r in entry.responses if r.model), None)

@@ -1,0 +1,91 @@
+"""The columns of a run: Arrow schemas of its Parquet parts.
+
+A run's database (build.py) has the same `tokens`, and `responses`, `prompts`,
+`top_tokens`, `histogram`, `problems` and `meta` computed from the parts.
+"""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+CANDIDATE = pa.struct(
+    [
+        ("token", pa.string()),
+        ("token_id", pa.int64()),
+        ("key", pa.int64()),
+        ("logprob", pa.float64()),
+        ("listed", pa.bool_()),
+        ("special", pa.bool_()),
+    ]
+)
+
+MEASURES = (
+    "kl",
+    "kl_reverse",
+    "js",
+    "kl_lower",
+    "kl_tail",
+    "kl_rank",
+    "normalized",
+    "entropy1",
+    "entropy2",
+    "entropy1_full",
+    "entropy2_full",
+    "logprob1",
+    "logprob2",
+    "log_ratio",
+    "rest1",
+    "rest2",
+)
+
+TOKENS = pa.schema(
+    [
+        ("response_id", pa.int64()),
+        ("position", pa.int32()),
+        ("token", pa.string()),
+        ("piece", pa.string()),
+        ("data", pa.binary()),
+        ("token_id", pa.int64()),
+        ("special", pa.bool_()),
+        *[(name, pa.float64()) for name in MEASURES],
+        ("rank1", pa.int32()),
+        ("rank2", pa.int32()),
+        ("censored", pa.bool_()),
+        ("reason", pa.string()),
+        ("span_start", pa.int32()),
+        ("span_end", pa.int32()),
+        ("top1", pa.list_(CANDIDATE)),
+        ("top2", pa.list_(CANDIDATE)),
+    ]
+)
+
+RESPONSES = pa.schema(
+    [
+        ("response_id", pa.int64()),
+        ("prompt_id", pa.int64()),
+        ("slot", pa.int32()),
+        ("file", pa.string()),
+        ("entry", pa.int32()),
+        ("entries_in_file", pa.int32()),
+        ("prompt", pa.string()),
+        ("prompt_json", pa.string()),
+        ("text", pa.string()),
+        ("provider", pa.string()),
+        ("model", pa.string()),
+        ("finish_reason", pa.string()),
+        ("reasoning", pa.string()),
+        ("error", pa.string()),
+        ("measure", pa.string()),
+        ("model1", pa.string()),
+        ("model2", pa.string()),
+    ]
+)
+
+PROBLEMS = pa.schema(
+    [
+        ("file", pa.string()),
+        ("place", pa.string()),
+        ("reason", pa.string()),
+        ("hint", pa.string()),
+    ]
+)

@@ -1,0 +1,100 @@
+"""The summary object of a run: what `--json` prints."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from kl_core.store import queries, runs
+from kl_core.store.files import read_json
+
+TOP_PROMPTS = 10
+_FIGURES = {
+    "measure": "measure",
+    "mean_kl": "mean_kl",
+    "median_kl": "median_kl",
+    "max_kl": "max_kl",
+    "total_kl": "total_kl",
+    "mean_kl_lower": "mean_lower",
+    "mean_rank_kl": "mean_rank_kl",
+    "mean_kl_reverse": "mean_reverse",
+    "coverage": "coverage",
+    "censored_tokens": "censored",
+}
+
+
+def run_summary(run_dir: Path) -> dict[str, Any]:
+    """Counts, figures and problems of a run, absent values None, infinities "inf".
+
+    Raises:
+        RunError: the run cannot be opened.
+    """
+    info = runs.run_info(run_dir)
+    opened = queries.open_run(run_dir)
+    cursor = opened.cursor()
+    figures = queries.summary(cursor)
+    result: dict[str, Any] = {
+        "run_id": info.id,
+        "run_dir": str(run_dir),
+        "kind": info.kind,
+        "state": info.state,
+        "prompts": figures.get("prompts", 0),
+        "responses": figures.get("responses", 0),
+        "tokens": figures.get("tokens", 0),
+        "scored_tokens": figures.get("scored_tokens", 0),
+        "without_logprobs": figures.get("without_logprobs", 0),
+        "model1": figures.get("model1") or info.model1,
+        "model2": figures.get("model2") or info.model2,
+    }
+    if figures.get("measure"):
+        result |= {name: json_number(figures.get(key)) for name, key in _FIGURES.items()}
+        # local and imported runs make no calls; sources that do will count them
+        result["calls"] = {"made": 0, "reused": 0, "failed": 0, "retried": 0}
+        result["top_prompts"] = _top_prompts(cursor)
+    rows = queries.problems(cursor, limit=2**62).to_pylist()
+    result["problems"] = [
+        {"file": r["file"], "where": r["place"], "reason": r["reason"], "hint": r["hint"]}
+        for r in rows
+    ]
+    result["elapsed_s"] = elapsed_s(run_dir)
+    return result
+
+
+def elapsed_s(run_dir: Path) -> float | None:
+    """Seconds of work over all starts of the run, from its events."""
+    import json
+
+    total = 0.0
+    try:
+        lines = (run_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        try:
+            total += float(json.loads(line).get("elapsed_s", 0.0))
+        except (ValueError, AttributeError):
+            continue
+    return round(total, 3)
+
+
+def json_number(value: Any) -> Any:
+    """A value that strict JSON can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return value
+
+
+
+def _top_prompts(cursor: queries.Cursor) -> list[dict[str, Any]]:
+    rows = queries.prompts(cursor, "mean_kl", limit=TOP_PROMPTS).to_pylist()
+    return [
+        {
+            "prompt": row["prompt"],
+            "mean_kl": json_number(row["mean_kl"]),
+            "lower": json_number(row["mean_lower"]),
+            "tokens": row["tokens"],
+        }
+        for row in rows
+        if row["mean_kl"] is not None
+    ]

@@ -1,0 +1,69 @@
+"""Queries of the pages: connections cached per run and version, one cursor a rerun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from kl_core.store import queries
+from kl_core.ui import token_data
+from kl_core.ui.token_data import MeasureName
+
+_TOKEN_DATA_COLUMNS = (
+    "token", "data", "special", "kl", "kl_lower", "log_ratio", "logprob1", "logprob2",
+    "censored", "reason", "span_start", "span_end",
+)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _connection(run_dir: str, version: str) -> queries.RunConnection:
+    return queries.open_run(Path(run_dir))
+
+
+def cursor(run_dir: Path) -> queries.Cursor:
+    """A cursor on the run as it is now; the connection behind it is shared.
+
+    Raises:
+        RunError: nothing readable is there.
+    """
+    return _connection(str(run_dir), queries.run_version(run_dir)).cursor()
+
+
+def prompts(
+    run_dir: Path, sort: str, descending: bool, limit: int, offset: int, search: str
+) -> pa.Table:
+    """A page of the prompt table."""
+    return queries.prompts(cursor(run_dir), sort, descending, limit, offset, search)
+
+
+def summary(run_dir: Path) -> dict[str, Any]:
+    """Run-level figures, read once a version."""
+    return _summary(str(run_dir), queries.run_version(run_dir))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _summary(run_dir: str, version: str) -> dict[str, Any]:
+    return queries.summary(_connection(run_dir, version).cursor())
+
+
+def token_view(
+    run_dir: Path, response_id: int, measure: MeasureName, start: int, jump: int
+) -> dict[str, Any]:
+    """The token view's data; the same object for the same arguments."""
+    data = _token_view(
+        str(run_dir), queries.run_version(run_dir), response_id, measure
+    )
+    return {**data, "start": start, "jump": jump}
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _token_view(
+    run_dir: str, version: str, response_id: int, measure: MeasureName
+) -> dict[str, Any]:
+    here = _connection(run_dir, version).cursor()
+    rows = queries.tokens(here, response_id).select(_TOKEN_DATA_COLUMNS)
+    identity = f"{Path(run_dir).name}/{version}/{response_id}"
+    return token_data.build(rows, measure, _summary(run_dir, version), identity)

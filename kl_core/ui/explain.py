@@ -1,0 +1,89 @@
+"""Sentences beside the token panel: what the figures of one position mean.
+
+A sentence is a list of (text, strong) pieces; pieces may hold text of the input, so
+they are only ever shown as text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kl_core.ui.figures import nats, ordinal
+
+Sentence = list[tuple[str, bool]]
+
+
+def sentences(token: dict[str, Any], measure: str | None) -> list[Sentence]:
+    """What to say about a row of `tokens`; `measure` is the run's, None for raw data."""
+    if measure is None or not token["top2"]:
+        return _raw(token)
+    out = [_headline(token, measure), *_meaning(token, measure), _sampled(token)]
+    return [sentence for sentence in out if sentence]
+
+
+def _headline(token: dict[str, Any], measure: str) -> Sentence:
+    kl, lower = token["kl"], token["kl_lower"]
+    if kl is None:
+        reason = token["reason"] or "the two sides could not be aligned here"
+        ratio = token["log_ratio"]
+        also = f" The log-ratio of the span is {nats(ratio)}." if ratio is not None else ""
+        return [("No KL at this position: ", True), (f"{reason}.{also}", False)]
+    if measure == "full":
+        return [("KL here is exactly ", False), (nats(kl), True), (" nats.", False)]
+    if lower is None:
+        return [("The floor estimate here is ", False), (f"≈ {nats(kl)}", True), (" nats.", False)]
+    return [
+        ("KL here is at least ", False),
+        (f"≥ {nats(lower)}", True),
+        (" nats whatever the unseen tokens are; the floor estimate is ", False),
+        (f"≈ {nats(kl)}", True),
+        (".", False),
+    ]
+
+
+def _meaning(token: dict[str, Any], measure: str) -> list[Sentence]:
+    if token["kl"] is None:
+        return []
+    if measure == "full":
+        text = (
+            "Both whole vocabularies were compared; nothing is estimated. "
+            f"The other way round, KL(2‖1) is {nats(token['kl_reverse'])}."
+        )
+        return [[(text, False)]]
+    certified = (
+        "≥ is certified: no two full distributions that agree with the lists have less. "
+        "≈ gives a token missing from a list that list's smallest probability, and "
+        "certifies nothing."
+    )
+    return [[(certified, False)]]
+
+
+def _sampled(token: dict[str, Any]) -> Sentence:
+    first, second = token["rank1"], token["rank2"]
+    one = f"{ordinal(first)} in model 1's list" if first and first > 0 else "not in model 1's list"
+    if token["censored"]:
+        return [
+            (f"The sampled token is {one} and ", False),
+            ("outside model 2's", True),
+            (": its ln Q is only bounded from above.", False),
+        ]
+    if second and second > 0:
+        return [(f"The sampled token is {one} and {ordinal(second)} in model 2's.", False)]
+    return [(f"The sampled token is {one}; model 2 gave ln Q = {nats(token['logprob2'])}.", False)]
+
+
+def _raw(token: dict[str, Any]) -> list[Sentence]:
+    if token["logprob1"] is None:
+        reason = token["reason"] or "the file gives none"
+        return [[("No log-probability here: ", True), (f"{reason}.", False)]]
+    surprisal: Sentence = [
+        ("Model 1's surprisal here is ", False),
+        (nats(-token["logprob1"]), True),
+        (" nats (−ln P of the sampled token).", False),
+    ]
+    entropy: Sentence = [
+        (f"Entropy of its list is {nats(token['entropy1'])} nats, after renormalising.", False)
+    ]
+    more: Sentence = [("Score these responses with a second model to see a divergence.", False)]
+    shown = [entropy] if token["entropy1"] is not None else []
+    return [surprisal, *shown, more]

@@ -1,0 +1,77 @@
+"""Numbers and names as the pages print them: three significant digits, units said once."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+
+
+def nats(value: float | None) -> str:
+    """A value in nats with three significant digits; a dash where it is not known."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-3:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return _minus(f"{mantissa}e{int(exponent)}")
+    rounded = float(f"{value:.3g}")
+    digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    return _minus(f"{rounded:.{digits}f}" if abs(rounded) < 1000 else f"{value:,.0f}")
+
+
+def signed(value: float | None) -> str:
+    """The same with an explicit sign, for differences."""
+    text = nats(value)
+    return f"+{text}" if value is not None and value > 0 and text != MISSING else text
+
+
+def count(value: int | None) -> str:
+    """A whole number with thousands separated."""
+    return MISSING if value is None else f"{value:,}"
+
+
+def counted(value: int | None, noun: str) -> str:
+    """A count with its noun: 1 prompt, 2 prompts."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage; never rounded up to 100 % when something is missing."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if value >= 1:
+        return "100 %"
+    return f"{min(value * 100, 99.9):.3g} %"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span as a person says it: 8 s, 3 min, 2 h 10 min."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    whole = max(0, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    if whole < 5400:
+        return f"{round(whole / 60)} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def ordinal(rank: int) -> str:
+    """1st, 2nd, 3rd, 11th …"""
+    if 10 <= rank % 100 <= 20:
+        return f"{rank}th"
+    return f"{rank}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(rank % 10, 'th') }"
+
+
+def one_line(text: str, limit: int = 90) -> str:
+    """A prompt or name cut to one line, for a picker."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")

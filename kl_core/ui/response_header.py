@@ -1,0 +1,118 @@
+"""The head of a response: its prompt, and the row of figures."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+from kl_core.ui.figures import count, nats, percent
+
+Stat = tuple[str, str, str]  # value, label, help
+
+_CSS = """
+.title, .stats { color: var(--st-text-color); font-family: var(--st-font) }
+.title { font-size: 16.5px; font-weight: 650; line-height: 1.35; margin: 0; white-space: pre-wrap;
+  overflow-wrap: anywhere; unicode-bidi: isolate; max-height: 2.7em; overflow: hidden; cursor: default }
+.title.long { cursor: pointer } .title.open { max-height: 40vh; overflow: auto }
+.title.long:not(.open) { -webkit-mask-image: linear-gradient(#000 60%, transparent);
+  mask-image: linear-gradient(#000 60%, transparent) }
+.stats { display: flex; flex-wrap: wrap; gap: 4px 24px; font-variant-numeric: tabular-nums }
+.value { font-size: 17.5px; font-weight: 620; line-height: 1.3; white-space: nowrap }
+.label { font-size: 11.5px; opacity: .72; white-space: nowrap }
+.stat { cursor: help }
+"""
+
+_TITLE_JS = r"""
+export default function ({ parentElement, data }) {
+  let title = parentElement.querySelector('.title');
+  if (!title) {
+    title = document.createElement('div');
+    title.onclick = () => { if (title.classList.contains('long')) title.classList.toggle('open'); };
+    title.dir = 'auto';
+    title.setAttribute('role', 'heading');
+    title.setAttribute('aria-level', '2');
+    parentElement.append(title);
+  }
+  title.className = 'title';
+  title.textContent = data.title;
+  const long = title.scrollHeight > title.clientHeight + 3;
+  title.classList.toggle('long', long);
+  title.title = long ? 'Click for the whole prompt' : '';
+}
+"""
+
+_STATS_JS = r"""
+const make = (tag, cls, text) => {
+  const el = document.createElement(tag);
+  if (cls) el.className = cls;
+  if (text !== undefined) el.textContent = text;
+  return el;
+};
+export default function ({ parentElement, data }) {
+  let stats = parentElement.querySelector('.stats');
+  if (!stats) { stats = make('div', 'stats'); parentElement.append(stats); }
+  stats.replaceChildren(...data.map(([value, label, help]) => {
+    const stat = make('div', 'stat');
+    stat.title = help;
+    stat.append(make('div', 'value', value), make('div', 'label', label));
+    return stat;
+  }));
+}
+"""
+
+
+@cache
+def _title() -> ComponentRenderer:
+    return st.components.v2.component("kl_prompt_title", css=_CSS, js=_TITLE_JS)
+
+
+@cache
+def _stats() -> ComponentRenderer:
+    return st.components.v2.component("kl_response_stats", css=_CSS, js=_STATS_JS)
+
+
+def show_prompt(text: str) -> None:
+    """Draw the prompt, cut to two lines until it is clicked."""
+    _title()(key="prompt_title", data={"title": text})
+
+
+def show_stats(response: dict[str, Any], measure: str | None) -> None:
+    """Draw the figures of one row of `responses`."""
+    _stats()(key="response_stats", data=[list(stat) for stat in stats(response, measure)])
+
+
+def stats(response: dict[str, Any], measure: str | None) -> list[Stat]:
+    """(value, label, one line of help) for the row of figures."""
+    tokens = count(response["tokens"])
+    if measure is None:
+        return [
+            (nats(response["mean_surprisal1"]), "mean surprisal, nats",
+             "Mean of −ln P of the sampled tokens under model 1."),
+            (nats(response["mean_entropy1"]), "mean entropy, nats",
+             "Mean entropy of model 1's renormalised top-k lists."),
+            (tokens, "tokens", "Positions with log-probabilities in the file."),
+        ]
+    sign = "" if measure == "full" else "≈ "
+    kind = "exact, over the whole vocabulary" if measure == "full" else "estimated from two lists"
+    scored = f"tokens, {percent(response['coverage'])} scored"
+    out: list[Stat] = [
+        (sign + nats(response["mean_kl"]), "mean KL, nats",
+         f"Mean KL(model 1‖model 2) over the scored tokens, {kind}."),
+    ]
+    if measure == "full":
+        out.append((nats(response["mean_reverse"]), "mean KL(2‖1)",
+                    "The same the other way round."))
+    else:
+        out.append(("≥ " + nats(response["mean_lower"]), "certified",
+                    "No pair of full distributions that agrees with the lists has a smaller mean."))
+    return [
+        *out,
+        (sign + nats(response["max_kl"]), "max", "The largest KL at one token."),
+        (sign + nats(response["median_kl"]), "median", "Half of the scored tokens lie below."),
+        (tokens, scored, "All log-probability entries, and the share that has a KL."),
+        (count(response["censored"]), "censored",
+         "Tokens outside model 2's list: their ln Q is only bounded from above."),
+    ]

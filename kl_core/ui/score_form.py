@@ -1,0 +1,157 @@
+"""The form of a local scoring run: widgets in, command-line options out."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from kl_core.errors import InputError, KLExplorerError
+from kl_core.store import runs
+from kl_core.ui import folders, upload
+
+_TEMPLATES = {
+    "chat": "The model's chat template",
+    "raw": "None: raw text, for base models",
+    "file": "A chat template of my own",
+}
+_NONCE, _STARTED, _FOLDER = "score_nonce", "score_run", "score_input"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """What `python -m kl_core score` is asked; None leaves an option at its default."""
+
+    input_dir: str
+    output_dir: str | None
+    model: str
+    top_k: int
+    dtype: str | None
+    device: str | None
+    max_prompts: int | None
+    chat_template: str | None
+    system: str | None
+    raw: bool
+    include_reasoning: bool
+    trust_remote_code: bool
+
+    def options(self) -> dict[str, Any]:
+        """As `launch.start` takes them."""
+        return asdict(self)
+
+
+def form() -> ScoreRequest | None:
+    """Draw the form; returns the request once it is complete enough to start."""
+    folder = _input_folder()
+    model = st.text_input(
+        "Model 2", key="score_model", placeholder="a folder of this machine, or a hub id",
+        help="The model to compare with the one that wrote the responses.",
+    ).strip()
+    left, middle, right = st.columns(3)
+    top_k = left.number_input("Top-k", 5, 100, 20, key="score_top_k",
+                              help="How many candidates of model 2 to keep at each position.")
+    dtype = middle.selectbox("Number type", ["auto", "float32", "bfloat16", "float16"],
+                             key="score_dtype")
+    device = right.selectbox("Device", ["auto", "cpu", "cuda", "mps"], key="score_device")
+    template, system, raw = _chat()
+    reasoning, remote, most, output = _more()
+    if not folder or not model:
+        return None
+    return ScoreRequest(
+        input_dir=folder, output_dir=output or None, model=model, top_k=int(top_k),
+        dtype=None if dtype == "auto" else dtype, device=None if device == "auto" else device,
+        max_prompts=most, chat_template=template or None, system=system or None, raw=raw,
+        include_reasoning=reasoning, trust_remote_code=remote,
+    )
+
+
+def _input_folder() -> str | None:
+    given = st.query_params.get("input")
+    if given and st.session_state.get("score_seed") != given:
+        st.session_state["score_seed"] = st.session_state[_FOLDER] = given
+    chosen = st.session_state.get(_FOLDER)
+    if not chosen:
+        folder = upload.picker("score", "Use these responses")
+        if folder is None:
+            return None
+        st.session_state[_FOLDER] = str(folder)
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(f"Responses: {chosen}")
+        if st.button("Change", key="score_change"):
+            del st.session_state[_FOLDER]
+            st.query_params.clear()
+            st.session_state.pop("score_seed", None)
+            st.rerun()
+    try:
+        return str(folders.allowed_folder(chosen))
+    except KLExplorerError as error:
+        st.text(f"These responses cannot be used: {error}.")
+        return None
+
+
+def _chat() -> tuple[str, str, bool]:
+    way = st.selectbox("Prompt format", list(_TEMPLATES), key="score_template",
+                       format_func=_TEMPLATES.__getitem__)
+    template, system = "", ""
+    if way == "file":
+        template = st.text_input("Template file", key="score_template_file",
+                                 placeholder="/path/to/template.jinja").strip()
+    if way != "raw":
+        system = st.text_input("System message", key="score_system",
+                               placeholder="none").strip()
+    return template, system, way == "raw"
+
+
+def _more() -> tuple[bool, bool, int | None, str]:
+    with st.expander("More options"):
+        reasoning = st.checkbox("Put the saved reasoning before the response", key="score_reasoning")
+        remote = st.checkbox(
+            "Run code that comes with the model (trust remote code)", key="score_remote",
+            help="Only for models whose authors you trust: their code runs as you.",
+        )
+        most = st.number_input("Most prompts (0: all)", 0, key="score_max_prompts")
+        output = st.text_input("Write *_kl.json results to", key="score_output",
+                               placeholder="nowhere; the run itself is always kept").strip()
+    return reasoning, remote, int(most) or None, output
+
+
+def output_problem(request: ScoreRequest) -> str | None:
+    """Why the output folder cannot be used, None where it can."""
+    if request.output_dir is None:
+        return None
+    path = Path(request.output_dir).expanduser()
+    if not path.is_absolute():
+        path = runs.REPOSITORY / path
+    allowed = [*folders.allowed_roots(), runs.default_root().parent.resolve()]
+    if any(root == path.resolve() or root in path.resolve().parents for root in allowed):
+        return None
+    return str(InputError(
+        f"{path} is outside the folders this app may write; use a folder under {allowed[-1]}, "
+        "or set KL_DATA_ROOTS"
+    ))
+
+
+def nonce() -> str:
+    """One per intention to start, so that a double click starts one run."""
+    return str(st.session_state.setdefault(_NONCE, uuid.uuid4().hex))
+
+
+def started() -> Path | None:
+    """The run this session started here, if it is still there."""
+    run_dir: Path | None = st.session_state.get(_STARTED)
+    return run_dir if run_dir is not None and run_dir.is_dir() else None
+
+
+def begin(run_dir: Path) -> None:
+    """Remember the run, so that its progress takes the place of the button."""
+    st.session_state[_STARTED] = run_dir
+
+
+def again() -> None:
+    """Forget it: the next start is another intention."""
+    for key in (_NONCE, _STARTED):
+        st.session_state.pop(key, None)

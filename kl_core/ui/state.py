@@ -1,0 +1,95 @@
+"""What the Explore page shows: one record, kept in the session and in the address.
+
+The address names run, prompt, response, position and measure, so that a link opens the
+same view. The record is read from the address when that was changed from outside (a
+link, another page) and written to it whenever the reader moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import streamlit as st
+
+_STATE, _WRITTEN = "explore_state", "explore_address"
+
+
+@dataclass(slots=True)
+class Explore:
+    """The reader's place.
+
+    Attributes:
+        run: run id, None for the sample run.
+        prompt: prompt_id, None for the first of the table.
+        response: slot of the response, None for the most divergent one.
+        position: selected token, None for the highest.
+        measure: what colours the text, None for the first there is.
+        start, jump: where the token view has to go, and a count of such requests.
+    """
+
+    run: str | None = None
+    prompt: int | None = None
+    response: int | None = None
+    position: int | None = None
+    measure: str | None = None
+    start: int | None = None
+    jump: int = 0
+
+    def choose_run(self, run: str) -> None:
+        """Another run: everything below it starts afresh."""
+        if run != self.run:
+            self.run, self.measure = run, None
+            self.choose_prompt(None)
+
+    def choose_prompt(self, prompt: int | None) -> None:
+        """Another prompt: its most divergent response."""
+        self.prompt = prompt
+        self.choose_response(None)
+
+    def choose_response(self, slot: int | None) -> None:
+        """Another response: its highest token."""
+        self.response, self.position, self.start = slot, None, None
+
+    def go(self, position: int) -> None:
+        """Move to a position from outside the token view."""
+        self.position = self.start = position
+        self.jump += 1
+
+
+_ADDRESS = ("run", "prompt", "response", "position", "measure")
+
+
+def current() -> Explore:
+    """The session's place, taken from the address where that has changed."""
+    address = {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}
+    known: Explore | None = st.session_state.get(_STATE)
+    if known is None or (address and address != st.session_state.get(_WRITTEN)):
+        known = _parse(address, jump=known.jump + 1 if known else 0)
+        st.session_state[_STATE] = known
+        for key in [key for key in st.session_state if str(key).startswith("pick_")]:
+            del st.session_state[key]
+    return known
+
+
+def remember(place: Explore) -> None:
+    """Put the place into the address."""
+    address = {
+        name: str(value) for name in _ADDRESS if (value := getattr(place, name)) is not None
+    }
+    st.session_state[_WRITTEN] = address
+    if address != {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}:
+        st.query_params.from_dict(address)
+
+
+def _parse(address: dict[str, str], jump: int) -> Explore:
+    """A place from an address; parts that are not numbers are left out."""
+    values: dict[str, Any] = {"jump": jump}
+    kinds = {field.name: str(field.type) for field in fields(Explore)}
+    for name, text in address.items():
+        if "int" not in kinds[name]:
+            values[name] = text
+        elif text.isascii() and text.isdigit() and len(text) < 10:
+            values[name] = int(text)
+    values["start"] = values.get("position")
+    return Explore(**values)

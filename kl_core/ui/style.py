@@ -1,0 +1,45 @@
+"""Page styles: tighter than the framework's, one column on narrow windows."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_CSS = """<style>
+.stMainBlockContainer { padding: 1.1rem 1.6rem 1.5rem; max-width: none }
+header.stAppHeader { background: transparent; pointer-events: none; height: 2.2rem; min-height: 0 }
+header.stAppHeader > * { pointer-events: auto }
+[data-testid="stSidebarHeader"] { height: 2.6rem; padding-top: .4rem; margin-bottom: 0 }
+.stMainBlockContainer [data-testid="stVerticalBlock"] { gap: .55rem }
+.stMainBlockContainer h1 { font-size: 1.45rem; padding: 0 0 .6rem }
+.stMainBlockContainer h2, .stMainBlockContainer h3 { font-size: 1rem; padding: .2rem 0 }
+.st-key-toolbar { padding-right: 2.4rem }
+.st-key-toolbar [data-testid="stWidgetLabel"] { min-height: 0; margin-bottom: 0 }
+.st-key-toolbar [data-testid="stWidgetLabel"] p { font-size: .72rem; opacity: .75 }
+.st-key-prompts [data-testid="stElementToolbar"] { opacity: 0; transition: opacity .12s }
+.st-key-prompts:hover [data-testid="stElementToolbar"] { opacity: 1 }
+[data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700; font-size: 1.1rem }
+[data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums }
+@media (max-width: 1000px) {
+  .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
+    flex-direction: column }
+  .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    > [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; min-width: 100% }
+  .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    > [data-testid="stColumn"]:first-child,
+  .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    > [data-testid="stColumn"]:first-child > [data-testid="stVerticalBlock"] { display: contents }
+  [data-testid="stLayoutWrapper"]:has(> .st-key-charts) { order: 3 }
+  .st-key-toolbar > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
+    flex-wrap: wrap }
+  .st-key-toolbar [data-testid="stColumn"] { min-width: 140px }
+  .st-key-toolbar [data-testid="stColumn"]:first-child { min-width: 100% }
+}
+</style>"""
+
+
+_NARROW = "<style>.stMainBlockContainer { max-width: 940px; margin-left: 0 }</style>"
+
+
+def apply(narrow: bool = False) -> None:
+    """Put the styles on the page, once a rerun; `narrow` for forms, which read badly wide."""
+    st.html(_CSS + _NARROW if narrow else _CSS)

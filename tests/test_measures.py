@@ -1,0 +1,123 @@
+"""Records in, scored records out."""
+
+import numpy as np
+import pytest
+
+from kl_core import measures
+from kl_core.numeric import divergence
+from kl_core.records import Position, Response, Token, TokenDist
+from tests import factories
+
+
+def dist_of(probabilities, listed=None):
+    tokens = tuple(Token(t, t.encode(), None, t) for t in probabilities)
+    logprobs = tuple(float(x) for x in np.log(list(probabilities.values())))
+    return TokenDist(tokens, logprobs, len(tokens) if listed is None else listed)
+
+
+def one_position(p, sampled, reason=None):
+    token = Token(sampled, sampled.encode(), None, sampled)
+    places = {t.text: lp for t, lp in zip(p.tokens, p.logprobs, strict=True)}
+    return Response(0, sampled, (Position(token, places.get(sampled), p, reason),))
+
+
+def test_the_golden_pair_gives_its_golden_bounds_through_records():
+    """The documented lists, as a file would bring them."""
+    scored = measures.score(
+        one_position(dist_of({"a": 0.5, "b": 0.2}), "a"), [dist_of({"a": 0.4, "c": 0.3})], [None]
+    )
+    assert scored.measures.lower[0] == pytest.approx(0.0304788, abs=5e-8)
+    assert scored.measures.tail[0] == pytest.approx(0.0204110, abs=5e-8)
+    assert scored.measures.headline[0] == pytest.approx(0.0491224, abs=5e-7)
+    assert scored.measures.log_ratio[0] == pytest.approx(np.log(0.5 / 0.4))
+
+
+def test_a_sampled_token_outside_model_2s_list_is_censored_and_has_no_number():
+    """Never a made-up log-probability: unknown stays unknown and is counted."""
+    scored = measures.score(
+        one_position(dist_of({"a": 0.5, "b": 0.2}), "b"), [dist_of({"a": 0.4, "c": 0.3})], [None]
+    )
+    assert scored.measures.censored[0]
+    assert np.isnan(scored.measures.logprob2[0])
+    assert np.isnan(scored.measures.log_ratio[0])
+    assert scored.measures.rank2[0] == -1
+    assert scored.measures.rank1[0] == 2
+
+
+def test_a_position_with_a_reason_never_gets_a_number():
+    """Both lists may be there: a reason wins."""
+    scored = measures.score(
+        one_position(dist_of({"a": 0.5}), "a", "bad"), [dist_of({"a": 0.4})], ["bad"]
+    )
+    assert np.isnan(scored.measures.headline[0])
+    assert np.isnan(scored.measures.lower[0])
+
+
+def test_a_response_without_a_second_model_has_surprisal_and_entropy_only():
+    """Raw responses are worth showing before they are scored."""
+    scored = measures.unscored(one_position(dist_of({"a": 0.5, "b": 0.5}), "a"))
+    assert scored.measure is None
+    assert scored.measures.logprob1[0] == pytest.approx(np.log(0.5))
+    assert scored.measures.entropy1[0] == pytest.approx(np.log(2))
+    assert np.isnan(scored.measures.headline[0])
+
+
+def test_candidates_with_the_same_bytes_are_the_same_token_and_specials_are_not():
+    """A special token never matches ordinary text of the same spelling."""
+    plain = Token("<eos>", b"<eos>", None, "<eos>")
+    special = Token("<eos>", b"", None, "<eos>", special=True)
+    piece = Token(" the", b" the", 5, "Ġthe")
+    text = Token(" the", b" the", None, " the")
+    assert measures.identity(plain) != measures.identity(special)
+    assert measures.identity(piece) == measures.identity(text)
+
+
+def test_settled_keys_win_over_bytes():
+    """An aligner's ids decide where they are given."""
+    p = TokenDist(dist_of({"a": 0.5, "b": 0.2}).tokens, (np.log(0.5), np.log(0.2)), 2, (7, 8))
+    q = TokenDist(dist_of({"x": 0.5, "y": 0.2}).tokens, (np.log(0.5), np.log(0.2)), 2, (7, 8))
+    scored = measures.score(one_position(p, "a"), [q], [None])
+    assert scored.measures.headline[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_exact_figures_replace_the_truncated_headline():
+    """With whole vocabularies kl_divergence and the bound are the exact value."""
+    rng = np.random.default_rng(0)
+    logp, logq = factories.distributions(rng, 1.0)
+    raw = factories.response(0, 1, rng).response
+    value = np.array([divergence.kl(logp, logq)])
+    zeros, ranks = np.zeros(1), np.ones(1, dtype=np.int64)
+    exact = measures.WholeVocabulary(
+        value, value * 2, value / 2, zeros + 1, zeros + 2, zeros - 1, zeros - 3, ranks, ranks
+    )
+    scored = measures.score(raw, [factories.dist(logq, 5)], [None], "full", exact=exact)
+    assert scored.measures.headline[0] == scored.measures.lower[0] == value[0]
+    assert scored.measures.reverse[0] == value[0] * 2
+    assert scored.measures.log_ratio[0] == pytest.approx(2.0)
+
+
+def test_an_alignment_span_has_a_log_ratio_and_no_divergence():
+    """Two tokens against one of the other model: the sum of theirs minus its own."""
+    raw = factories.response(0, 3, np.random.default_rng(1)).response
+    spans = [None, (1, 3), (1, 3)]
+    known = measures.KnownOfModel2(
+        np.array([-1.0, np.nan, np.nan]), np.array([1, -1, -1]), np.full(3, np.nan)
+    )
+    dists2 = [factories.dist(factories.distributions(np.random.default_rng(2), 1)[1], 5), None, None]
+    scored = measures.score(
+        raw, dists2, [None, "span", "span"], known2=known, spans=spans,
+        span_logprob2=np.array([np.nan, -2.5, np.nan]),
+    )
+    together = raw.positions[1].logprob + raw.positions[2].logprob
+    assert scored.measures.log_ratio[1] == pytest.approx(together + 2.5)
+    assert np.isnan(scored.measures.log_ratio[2])
+    assert np.isnan(scored.measures.headline[1:]).all()
+
+
+def test_a_long_response_is_compared_in_chunks_with_the_same_result(monkeypatch):
+    """Memory for pairwise comparison is bounded; the figures do not depend on the chunks."""
+    whole = factories.response(0, 50, np.random.default_rng(4))
+    monkeypatch.setattr(measures, "MAX_CHUNK", 25 * 7)
+    chunked = measures.score(whole.response, whole.dists2, whole.reasons)
+    assert chunked.measures.headline == pytest.approx(whole.measures.headline)
+    assert chunked.measures.lower == pytest.approx(whole.measures.lower)

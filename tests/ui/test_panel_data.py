@@ -1,0 +1,108 @@
+"""What the token panel is given, and the sentences beside it."""
+
+import math
+
+import pytest
+
+from kl_core.ui import explain, panel_data
+
+
+def candidate(token: str, p: float, key: int, listed: bool = True, special: bool = False):
+    return {"token": token, "token_id": None, "key": key, "logprob": math.log(p),
+            "listed": listed, "special": special}
+
+
+def row(**changes):
+    base = {
+        "position": 5, "token": " Lyon", "token_id": None, "special": False, "reason": None,
+        "kl": 4.02, "kl_lower": 3.88, "kl_reverse": 3.0, "log_ratio": 4.4, "logprob1": math.log(.9),
+        "logprob2": math.log(.01), "rank1": 1, "rank2": 3, "censored": False, "rest1": .04,
+        "rest2": .03, "entropy1": .5,
+        "top1": [candidate(" Lyon", .9, 1), candidate(" Paris", .06, 2)],
+        "top2": [candidate(" Paris", .94, 2), candidate(" a", .02, 3),
+                 candidate(" Lyon", .01, 1, listed=False)],
+    }
+    return base | changes
+
+
+def test_lists_are_aligned_on_their_union_by_key() -> None:
+    """Equal keys are one row with both probabilities, likeliest first."""
+    rows = panel_data.build(row(), "base", "tuned")["rows"]
+    assert [r["token"] for r in rows] == ["␣Paris", "␣Lyon", "␣a"]
+    paris = rows[0]
+    assert (paris["side1"]["text"], paris["side2"]["text"]) == ("0.060", "0.940")
+    assert paris["delta"] == "−2.75"
+
+
+def test_a_token_outside_a_list_is_bounded_by_its_smallest_entry_and_the_rest() -> None:
+    """The bound is min(k-th probability, unseen mass), drawn as bounded, never as a value."""
+    side = panel_data.build(row(), "base", "tuned")["rows"][2]["side1"]
+    assert side["bounded"] and side["text"] == "≤ 0.040"
+    wide = panel_data.build(row(rest1=.5), "base", "tuned")["rows"][2]["side1"]
+    assert wide["text"] == "≤ 0.060"
+
+
+def test_a_token_known_besides_the_list_is_no_bound_for_others() -> None:
+    """A server's appended token is known mass, not the list's k-th entry."""
+    rows = panel_data.build(row(top1=[candidate(" Lyon", .9, 1), candidate(" Rome", .03, 9)],
+                                rest2=None), "base", "tuned")["rows"]
+    rome = next(r for r in rows if r["token"] == "␣Rome")
+    assert rome["side2"]["text"] == "≤ 0.020"
+    lyon = next(r for r in rows if r["token"] == "␣Lyon")
+    assert lyon["side2"]["beside"] and lyon["sampled"]
+
+
+def test_the_difference_is_one_sided_where_one_side_is_only_bounded() -> None:
+    """Outside model 1's list the log-ratio has an upper bound, outside model 2's a lower one."""
+    rows = panel_data.build(row(), "base", "tuned")["rows"]
+    assert rows[2]["delta"] == "≤ +0.693"
+
+
+def test_equal_texts_with_different_keys_stay_two_rows() -> None:
+    """Only the key decides what is the same token."""
+    made = panel_data.build(
+        row(top1=[candidate("x", .5, 1)], top2=[candidate("x", .4, 2)]), "a", "b"
+    )
+    assert len(made["rows"]) == 2
+
+
+def test_raw_positions_have_one_side() -> None:
+    """Without a second list the panel names no second model."""
+    made = panel_data.build(row(top2=None, rest2=None), "base", None)
+    assert made["model2"] is None
+    assert all(r["side2"]["text"] == "" for r in made["rows"])
+
+
+def said(token, measure) -> str:
+    sentences = explain.sentences(token, measure)
+    return " ".join("".join(text for text, _ in sentence) for sentence in sentences)
+
+
+def test_the_certified_bound_stands_beside_the_estimate() -> None:
+    """A truncated position gives both figures with their signs and what they mean."""
+    text = said(row(), "floor")
+    assert "≥ 3.88" in text and "≈ 4.02" in text
+    assert "certified" in text and "3rd in model 2's" in text
+
+
+def test_whole_vocabularies_are_called_exact() -> None:
+    """Nothing is called an estimate under `full`."""
+    text = said(row(), "full")
+    assert "exactly 4.02" in text and "≈" not in text and "≥" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"censored": True, "rank2": -1}, "outside model 2's"),
+        ({"kl": None, "kl_lower": None, "reason": "no list in the file"}, "no list in the file"),
+    ],
+)
+def test_censored_and_unscored_positions_say_so(changes, words: str) -> None:
+    """The reader learns why a figure is missing or bounded."""
+    assert words in said(row(**changes), "floor")
+
+
+def test_raw_positions_explain_surprisal() -> None:
+    """A raw run speaks of surprisal and of scoring."""
+    assert "surprisal" in said(row(top2=None), None)
