@@ -44,5 +44,5 @@ class RunError(KLExplorerError):
     """A run folder that is missing, broken, busy or of a newer version."""
 
 
-class RunCancelled(KLExplorerError):
+class RunCancelled(KLExplorerError):  # noqa: N818 - an ending, not an error
     """The user asked the run to stop; what was finished is kept."""

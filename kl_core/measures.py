@@ -1,4 +1,7 @@
-"""Records and distributions in, scored records out: the one place that applies numeric to tokens."""
+"""Records and distributions in, scored records out.
+
+The one place that applies `numeric` to tokens.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from kl_core.numeric import topk
+from kl_core.numeric import divergence, topk
 from kl_core.numeric.lower_bound import lower_kl
 from kl_core.numeric.topk import EMPTY, TopK
 from kl_core.records import (
-    Floats, Ints, Measure, Position, Response, ScoredResponse, Token, TokenDist, TokenMeasures
+    Floats,
+    Ints,
+    Measure,
+    Position,
+    Response,
+    ScoredResponse,
+    Token,
+    TokenDist,
+    TokenMeasures,
 )
 
 MAX_CHUNK = 1_000_000  # candidate pairs compared at a time
@@ -78,7 +89,8 @@ def score(
     values = _empty(len(positions))
     _fill_side1(values, positions)
     rows = [
-        index for index, (position, dist) in enumerate(zip(positions, dists2, strict=True))
+        index
+        for index, (position, dist) in enumerate(zip(positions, dists2, strict=True))
         if position.dist is not None and dist is not None and reasons[index] is None
     ]
     for chunk in _chunks(rows, positions, dists2):
@@ -88,8 +100,12 @@ def score(
         _use_exact(values, exact, [index for index, r in enumerate(reasons) if r is None])
     _fill_log_ratio(values, spans, span_logprob2)
     return ScoredResponse(
-        response=response, dists2=tuple(dists2), reasons=tuple(reasons),
-        measures=TokenMeasures(**values), measure=measure, spans=tuple(spans),
+        response=response,
+        dists2=tuple(dists2),
+        reasons=tuple(reasons),
+        measures=TokenMeasures(**values),
+        measure=measure,
+        spans=tuple(spans),
     )
 
 
@@ -133,8 +149,22 @@ class _Interner:
 
 
 def _empty(count: int) -> dict[str, Any]:
-    floats = ("headline", "reverse", "js", "lower", "tail", "rank_kl", "entropy1", "entropy2",
-              "entropy1_full", "entropy2_full", "logprob1", "logprob2", "rest1", "rest2")
+    floats = (
+        "headline",
+        "reverse",
+        "js",
+        "lower",
+        "tail",
+        "rank_kl",
+        "entropy1",
+        "entropy2",
+        "entropy1_full",
+        "entropy2_full",
+        "logprob1",
+        "logprob2",
+        "rest1",
+        "rest2",
+    )
     values: dict[str, Any] = {name: np.full(count, np.nan) for name in floats}
     values |= {name: np.full(count, -1, dtype=np.int64) for name in ("rank1", "rank2")}
     values["censored"] = np.zeros(count, dtype=np.bool_)
@@ -155,22 +185,26 @@ def _fill_side1(values: dict[str, Any], positions: Sequence[Position]) -> None:
 
 
 def _fill_pair(
-    values: dict[str, Any], rows: list[int], positions: Sequence[Position],
+    values: dict[str, Any],
+    rows: list[int],
+    positions: Sequence[Position],
     dists2: Sequence[TokenDist | None],
 ) -> None:
     p, q = paired_arrays([positions[i].dist for i in rows], [dists2[i] for i in rows])
     logp, logq = topk.union(p, q)
-    values["headline"][rows] = topk.divergence.kl(logp, logq)
-    values["reverse"][rows] = topk.divergence.kl(logq, logp)
-    values["js"][rows] = topk.divergence.jensen_shannon(logp, logq)
+    values["headline"][rows] = divergence.kl(logp, logq)
+    values["reverse"][rows] = divergence.kl(logq, logp)
+    values["js"][rows] = divergence.jensen_shannon(logp, logq)
     values["lower"][rows] = lower_kl(p, q)
     values["tail"][rows] = topk.tail_kl(p, q)
     values["rank_kl"][rows] = topk.rank_kl(*_ranked(p, q))
 
 
 def _fill_side2(
-    values: dict[str, Any], positions: Sequence[Position],
-    dists2: Sequence[TokenDist | None], known2: KnownOfModel2 | None,
+    values: dict[str, Any],
+    positions: Sequence[Position],
+    dists2: Sequence[TokenDist | None],
+    known2: KnownOfModel2 | None,
 ) -> None:
     rows = [index for index, dist in enumerate(dists2) if dist is not None]
     if rows:
@@ -196,7 +230,7 @@ def _fill_side2(
 def _fill_log_ratio(
     values: dict[str, Any], spans: Sequence[tuple[int, int] | None], span_logprob2: Floats | None
 ) -> None:
-    values["log_ratio"] = topk.divergence.log_ratio(values["logprob1"], values["logprob2"])
+    values["log_ratio"] = divergence.log_ratio(values["logprob1"], values["logprob2"])
     for index, span in enumerate(spans):
         if span is not None and span_logprob2 is not None and span[0] == index:
             whole = values["logprob1"][span[0] : span[1]].sum()
@@ -205,11 +239,18 @@ def _fill_log_ratio(
 
 def _use_exact(values: dict[str, Any], exact: WholeVocabulary, rows: list[int]) -> None:
     pairs = {
-        "headline": exact.kl, "lower": exact.kl, "reverse": exact.reverse, "js": exact.js,
-        "entropy1": exact.entropy1, "entropy2": exact.entropy2,
-        "entropy1_full": exact.entropy1, "entropy2_full": exact.entropy2,
-        "logprob1": exact.logprob1, "logprob2": exact.logprob2,
-        "rank1": exact.rank1, "rank2": exact.rank2,
+        "headline": exact.kl,
+        "lower": exact.kl,
+        "reverse": exact.reverse,
+        "js": exact.js,
+        "entropy1": exact.entropy1,
+        "entropy2": exact.entropy2,
+        "entropy1_full": exact.entropy1,
+        "entropy2_full": exact.entropy2,
+        "logprob1": exact.logprob1,
+        "logprob2": exact.logprob2,
+        "rank1": exact.rank1,
+        "rank2": exact.rank2,
     }
     for name, array in pairs.items():
         values[name][rows] = np.asarray(array)[rows]
@@ -255,9 +296,7 @@ def _ranked(p: TopK, q: TopK) -> tuple[Floats, Floats]:
     def cut(side: TopK) -> Floats:
         values = np.where(side.listed, side.logp, -np.inf)
         ordered = -np.sort(-values, axis=-1)[:, :width]
-        ordered = np.pad(
-            ordered, ((0, 0), (0, width - ordered.shape[1])), constant_values=-np.inf
-        )
+        ordered = np.pad(ordered, ((0, 0), (0, width - ordered.shape[1])), constant_values=-np.inf)
         return np.where(np.isneginf(ordered), np.nan, ordered)
 
     return cut(p), cut(q)

@@ -58,7 +58,11 @@ def entry(
     distance = 0.2 * (number + 1) if apart is None else apart
     scored = tuple(response(i, tokens, rng, distance) for i in range(responses))
     source = Entry(
-        f"prompt_{number:03}.json", 0, 1, (Message("user", f"question {number}"),), "model-a",
+        f"prompt_{number:03}.json",
+        0,
+        1,
+        (Message("user", f"question {number}"),),
+        "model-a",
         tuple(one.response for one in scored),
     )
     return ScoredEntry(source, "model-a", "model-b", scored)

@@ -103,9 +103,17 @@ def test_an_alignment_span_has_a_log_ratio_and_no_divergence():
     known = measures.KnownOfModel2(
         np.array([-1.0, np.nan, np.nan]), np.array([1, -1, -1]), np.full(3, np.nan)
     )
-    dists2 = [factories.dist(factories.distributions(np.random.default_rng(2), 1)[1], 5), None, None]
+    dists2 = [
+        factories.dist(factories.distributions(np.random.default_rng(2), 1)[1], 5),
+        None,
+        None,
+    ]
     scored = measures.score(
-        raw, dists2, [None, "span", "span"], known2=known, spans=spans,
+        raw,
+        dists2,
+        [None, "span", "span"],
+        known2=known,
+        spans=spans,
         span_logprob2=np.array([np.nan, -2.5, np.nan]),
     )
     together = raw.positions[1].logprob + raw.positions[2].logprob

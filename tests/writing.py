@@ -53,8 +53,13 @@ def command(*words: object) -> list[str]:
 def call(runs_dir: Path, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; the exit code must be the expected one."""
     done = subprocess.run(
-        command(*words), env=environment(runs_dir), cwd=REPOSITORY, capture_output=True, text=True,
-        check=False, timeout=120,
+        command(*words),
+        env=environment(runs_dir),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -85,8 +85,16 @@ def score_command(
 ) -> None:
     """Score saved responses with a local model: KL(file's model ‖ local model) per token."""
     spec = ModelSpec(
-        model, revision, dtype, device, device_map, adapter, trust_remote_code, chat_template,
-        system, raw,
+        model,
+        revision,
+        dtype,
+        device,
+        device_map,
+        adapter,
+        trust_remote_code,
+        chat_template,
+        system,
+        raw,
     )
     request = score.ScoreRequest(
         input_dir, spec, output_dir, top_k, max_prompts, pattern, batch_tokens, include_reasoning
@@ -122,12 +130,27 @@ def compare_command(
 
     def spec(model: str, revision: str | None, adapter: str | None) -> ModelSpec:
         return ModelSpec(
-            model, revision, dtype, device, device_map, adapter, trust_remote_code,
-            chat_template, system, raw,
+            model,
+            revision,
+            dtype,
+            device,
+            device_map,
+            adapter,
+            trust_remote_code,
+            chat_template,
+            system,
+            raw,
         )
 
     request = compare.CompareRequest(
-        input_dir, spec(model1, revision1, adapter1), spec(model2, revision2, adapter2),
-        output_dir, top_k, max_prompts, pattern, batch_tokens, include_reasoning,
+        input_dir,
+        spec(model1, revision1, adapter1),
+        spec(model2, revision2, adapter2),
+        output_dir,
+        top_k,
+        max_prompts,
+        pattern,
+        batch_tokens,
+        include_reasoning,
     )
     run_in_foreground("compare", compare.prepare(request), runs_dir, as_json)

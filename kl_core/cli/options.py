@@ -9,7 +9,9 @@ import typer
 
 InputDir = Annotated[
     Path,
-    typer.Option(help="Folder, zip or file of responses with log-probabilities.", show_default=False),
+    typer.Option(
+        help="Folder, zip or file of responses with log-probabilities.", show_default=False
+    ),
 ]
 OutputDir = Annotated[
     Path | None,
@@ -17,14 +19,18 @@ OutputDir = Annotated[
 ]
 RunsDir = Annotated[
     Path | None,
-    typer.Option(help="Where runs are kept. [default: KL_RUNS_DIR, or cache/runs of the repository]"),
+    typer.Option(
+        help="Where runs are kept. [default: KL_RUNS_DIR, or cache/runs of the repository]"
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON summary object on standard output.")
 ]
 Pattern = Annotated[
     str | None,
-    typer.Option(help="Comma-separated file name patterns. [default: *.json, *.jsonl and .gz of them]"),
+    typer.Option(
+        help="Comma-separated file name patterns. [default: *.json, *.jsonl and .gz of them]"
+    ),
 ]
 TopK = Annotated[
     int, typer.Option(min=5, max=100, help="Candidates kept of the local model at each position.")
@@ -36,17 +42,13 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0 or mps.")]
 DeviceMap = Annotated[
     str | None, typer.Option(help="As transformers takes it; `auto` spreads over several GPUs.")
 ]
-MaxPrompts = Annotated[
-    int | None, typer.Option(min=1, help="Stop after so many prompts.")
-]
+MaxPrompts = Annotated[int | None, typer.Option(min=1, help="Stop after so many prompts.")]
 BatchTokens = Annotated[
     int, typer.Option(min=64, help="Tokens in one forward pass; lower it when memory is short.")
 ]
 Trust = Annotated[
     bool,
-    typer.Option(
-        "--trust-remote-code", help="Run Python code that the model's repository ships."
-    ),
+    typer.Option("--trust-remote-code", help="Run Python code that the model's repository ships."),
 ]
 Reasoning = Annotated[
     bool, typer.Option("--include-reasoning", help="Put the saved reasoning before the response.")

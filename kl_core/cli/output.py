@@ -82,7 +82,9 @@ def print_json(value: Any) -> None:
 
 def one_line(text: str, width: int) -> str:
     """Model text for a terminal: control characters escaped, cut to width."""
-    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if c != "\n" else "⏎" for c in text)
+    clean = "".join(
+        c if c.isprintable() else f"\\x{ord(c):02x}" if c != "\n" else "⏎" for c in text
+    )
     return clean if len(clean) <= width else clean[: width - 1] + "…"
 
 
@@ -110,7 +112,9 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 
 def _print_figures(summary: dict[str, Any]) -> None:
-    print(f"P = {summary['model1']}, Q = {summary['model2']}, KL(P‖Q) in nats ({summary['measure']})")
+    print(
+        f"P = {summary['model1']}, Q = {summary['model2']}, KL(P‖Q) in nats ({summary['measure']})"
+    )
     bound = f"certified ≥ {figure(summary['mean_kl_lower'])}"
     exact = summary["measure"] == "full"
     print(

@@ -17,7 +17,9 @@ from kl_core.store import runs
 from kl_core.store.summary import run_summary
 
 app = typer.Typer(help="List, show, resume, cancel and delete runs.", no_args_is_help=True)
-RunId = Annotated[str, typer.Argument(help="A run's id, or a part only it has.", show_default=False)]
+RunId = Annotated[
+    str, typer.Argument(help="A run's id, or a part only it has.", show_default=False)
+]
 
 
 @app.command("list")

@@ -11,7 +11,7 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.output import figure, one_line, print_json, show_path
-from kl_core.jobs.tokens import MIN_KL_NATS, TokensRequest, extract
+from kl_core.jobs.tokens import MIN_KL_NATS, ScoreType, TokensRequest, extract
 from kl_core.records import ProblemLog
 from kl_core.store.files import write_json
 
@@ -40,13 +40,11 @@ def tokens_command(
 ) -> None:
     """Extract the tokens where two models differ, each with the text before it."""
     log = ProblemLog()
-    score_type = "kl" if score is Score.kl else "normalized"
+    score_type: ScoreType = "kl" if score is Score.kl else "normalized"
     request = TokensRequest(results_dir, min_threshold, max_threshold, score_type, min_kl)
     found = extract(request, log)
     for problem in log.rows:
-        print(
-            f"{problem.file} {problem.where}: {one_line(problem.reason, 120)}", file=sys.stderr
-        )
+        print(f"{problem.file} {problem.where}: {one_line(problem.reason, 120)}", file=sys.stderr)
     if output_path is not None:
         output_path.parent.mkdir(parents=True, exist_ok=True)
         write_json(output_path, found)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kl_core.errors import FormatError
+from kl_core.formats.dists import OUTSIDE
 from kl_core.formats.fields import keys_of, name, read_prompt, text_of
 from kl_core.formats.kl_write import FORMAT_VERSION, MEASURE_KEYS
 from kl_core.formats.notes import Notes
@@ -212,20 +213,28 @@ class _ResultResponse:
         if not isinstance(top, list):
             return None
         known = detail.get(f"{side}_known")
-        tokens: list[Token] = []
-        logprobs: list[float] = []
-        listed = 0
-        for group in (top, known if isinstance(known, list) else []):
-            for candidate in group:
-                value = read_number(candidate.get("logprob")) if isinstance(candidate, dict) else 1
-                if not value <= 0:
-                    where = f".token_details[{n}].{side}_top"
-                    self._note(side, f"a candidate of {side} is not {{token, logprob}}", where)
-                    continue
-                tokens.append(self._token(candidate))
-                logprobs.append(value)
-                listed += group is top
-        return TokenDist(tuple(tokens), tuple(logprobs), listed) if tokens else None
+        listed = self._candidates(top, n, side)
+        if not self._ours:
+            listed.sort(key=lambda pair: -pair[1])
+        found = [*listed, *self._candidates(known if isinstance(known, list) else [], n, side)]
+        if not found:
+            return None
+        return TokenDist(
+            tuple([token for token, _ in found]),
+            tuple([logprob for _, logprob in found]),
+            len(listed),
+        )
+
+    def _candidates(self, raw: list[Any], n: int, side: str) -> list[tuple[Token, float]]:
+        found = []
+        for candidate in raw:
+            value = read_number(candidate.get("logprob")) if isinstance(candidate, dict) else 1.0
+            if not value <= 0 or (value <= OUTSIDE and not self._ours):
+                where = f".token_details[{n}].{side}_top"
+                self._note(side, f"a candidate of {side} has no usable log-probability", where)
+                continue
+            found.append((self._token(candidate), value))
+        return found
 
 
 def _span(value: Any, length: int) -> tuple[int, int] | None:

@@ -31,6 +31,8 @@ class TokenTable:
         self.literals = literals
         self.bad_bytes = 0
         self._cache: dict[object, Known] = {}
+        # The last one of each string: comparing is cheaper than hashing the bytes.
+        self._latest: dict[str, tuple[object, object, Known]] = {}
 
     def look_up(self, piece: str, token_id: object = None, raw: object = None) -> Known:
         """The token, its identity, and the identity it would have without its id.
@@ -38,18 +40,22 @@ class TokenTable:
         Identity is the id if there is one, else the bytes (a special token: its
         name), else the piece.
         """
-        if token_id is not None and type(token_id) is not int:
-            token_id = None
-        key = (piece, token_id, tuple(raw) if type(raw) is list else None)
+        latest = self._latest.get(piece)
+        if latest is not None and latest[1] == raw and latest[0] == token_id:
+            return latest[2]
+        number = token_id if token_id is None or type(token_id) is int else None
+        key = (piece, number, tuple(raw) if type(raw) is list else None)
         try:
             known = self._cache.get(key)
         except TypeError:  # lists inside `bytes`
-            return self._make(piece, token_id, raw)
+            return self._make(piece, number, raw)
         if known is None:
-            known = self._make(piece, token_id, raw)
+            known = self._make(piece, number, raw)
             if len(self._cache) > _CACHE_LIMIT:
                 self._cache.clear()
+                self._latest.clear()
             self._cache[key] = known
+        self._latest[piece] = (token_id, raw, known)
         return known
 
     def _make(self, piece: str, token_id: object, raw: object) -> Known:

@@ -35,7 +35,7 @@ def prepare(request: CompareRequest) -> tuple[dict[str, Any], str, Callable[[Wor
     Raises:
         InputError: nothing to read, or an option out of range.
     """
-    source = open_input(request.input_dir, request.pattern)
+    source = open_input(request.input_dir, request.pattern, to_score=True)
     frozen = {
         "input_dir": str(request.input_dir.resolve()),
         "output_dir": str(request.output_dir.resolve()) if request.output_dir else None,

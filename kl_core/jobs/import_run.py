@@ -43,9 +43,8 @@ def prepare(request: ImportRequest) -> tuple[dict[str, Any], str, Callable[[Work
 def import_files(source: Input, worker: Worker) -> None:
     """Read everything into parts; memory holds one file and one part at a time."""
     worker.stage("reading files", source.size_bytes, "bytes")
-    tokens = prompts = skipped = 0
-    for item in numbered(source, worker):
-        prompts += 1
+    tokens = skipped = 0
+    for prompts, item in enumerate(numbered(source, worker), 1):
         tokens += sum(len(response.positions) for response in item.source.responses)
         if item.prompt_id in worker.finished:
             skipped = item.read_bytes

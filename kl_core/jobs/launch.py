@@ -126,12 +126,10 @@ def _spawn(run_dir: Path, words: list[str], extra: dict[str, str]) -> None:
     with open(run_dir / "log.txt", "ab") as log:
         _children[str(run_dir)] = subprocess.Popen(
             [sys.executable, "-m", "kl_core", *words],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=runs.REPOSITORY,
-            env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=runs.REPOSITORY,
+            env=environment,
+            start_new_session=True,
         )
-
-
-
-
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +15,22 @@ from kl_core.formats.tokens import TokenTables
 from kl_core.jobs.worker import Worker
 from kl_core.records import Entry, ProblemLog, ScoredEntry
 
+RESULT_NAME = re.compile(r"_kl\.jsonl?(\.gz)?$")
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
     """Which files a job reads.
 
     Attributes:
+        to_score: entries that are results already are left aside.
         fingerprint: hash of names, sizes and times: a changed folder is another request.
     """
 
     files: tuple[SourceFile, ...]
     log: ProblemLog
     fingerprint: str
+    to_score: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -52,21 +57,39 @@ class Numbered:
         return self.entry.entry if isinstance(self.entry, ScoredEntry) else self.entry
 
 
-def open_input(root: Path, pattern: str | None) -> Input:
+def open_input(root: Path, pattern: str | None, *, to_score: bool = False) -> Input:
     """Find the files; nothing is read yet.
+
+    Args:
+        to_score: leave result files (`*_kl.json`) aside: they are scored already, and an
+            output folder inside the input folder must not change the request.
 
     Raises:
         InputError: no such folder, or no file in it that fits the pattern.
     """
     log = ProblemLog()
     files = discover(root, pattern, log)
+    if to_score:
+        files = _without_results(files, log)
     if not files:
         wanted = pattern or "*.json, *.jsonl (and .gz)"
         raise InputError(f"no file in {root} fits {wanted}; check the folder and --pattern")
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.name}\0{file.size_bytes}\0{file.mtime_ns}\n".encode(errors="replace"))
-    return Input(tuple(files), log, digest.hexdigest()[:16])
+    return Input(tuple(files), log, digest.hexdigest()[:16], to_score)
+
+
+def _without_results(files: list[SourceFile], log: ProblemLog) -> list[SourceFile]:
+    results = [file for file in files if RESULT_NAME.search(file.name)]
+    if results:
+        log.add(
+            results[0].name if len(results) == 1 else "",
+            "",
+            f"{len(results)} result files (_kl.json) were left aside: they are scored already",
+            "Open them with import.",
+        )
+    return [file for file in files if not RESULT_NAME.search(file.name)]
 
 
 def numbered(source: Input, worker: Worker, max_prompts: int | None = None) -> Iterator[Numbered]:
@@ -76,6 +99,10 @@ def numbered(source: Input, worker: Worker, max_prompts: int | None = None) -> I
     before = 0
     for file in source.files:
         for entry in read_file(file, source.log, tables):
+            if source.to_score and isinstance(entry, ScoredEntry):
+                place = f"$[{entry.entry.index}]"
+                source.log.add(file.name, place, "it is a result already", "Open it with import.")
+                continue
             if max_prompts is not None and prompt_id >= max_prompts:
                 worker.parts.add_problems(source.log.drain())
                 return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kl_core.formats.kl_results import ResultWriter
+from kl_core.formats.kl_results import ResultNames, ResultWriter
 from kl_core.jobs.reading import Input, Numbered, numbered
 from kl_core.jobs.worker import Worker
 from kl_core.records import Entry, ScoredEntry
@@ -30,6 +30,8 @@ def score_all(
         model: loads the source; called once, after the input has been found readable.
         output_dir: where `_kl.json` files go, one per prompt as soon as it is scored.
     """
+    if output_dir is not None:
+        _refuse_shared_names(source)
     worker.stage("loading the model", None, "")
     loaded = model()
     runs.update_params(worker.run_dir, **loaded.identity)
@@ -53,6 +55,17 @@ def score_all(
         skipped = done if not fresh else skipped
         worker.progress(done, f"{prompts:,} prompts, {tokens:,} tokens", skipped=skipped)
     worker.progress(total)
+
+
+def _refuse_shared_names(source: Input) -> None:
+    """Two files whose results would have one name are found before anything is computed.
+
+    Raises:
+        InputError: naming both.
+    """
+    names = ResultNames()
+    for file in source.files:
+        names.claim(Entry(file.name, 0, 1, (), None, ()))
 
 
 def groups(source: Input, worker: Worker, max_prompts: int | None) -> Iterator[list[Numbered]]:

@@ -51,7 +51,13 @@ class Worker:
         """Begin a stage of the work; the rate counts from here."""
         self._stage_began, self._stage_from = time.monotonic(), done
         self._status = replace(
-            self._status, stage=name, total=total, unit=unit, done=done, rate=None, eta_s=None,
+            self._status,
+            stage=name,
+            total=total,
+            unit=unit,
+            done=done,
+            rate=None,
+            eta_s=None,
             message="",
         )
         self.event("stage", name=name, total=total, unit=unit)
@@ -93,7 +99,10 @@ class Worker:
     def finish(self, state: runs.State, message: str = "", error: str = "") -> None:
         """Write the last status."""
         self._status = replace(
-            self._status, state=state, eta_s=None, message=message or self._status.message,
+            self._status,
+            state=state,
+            eta_s=None,
+            message=message or self._status.message,
             error=error,
         )
         self.event("end", state=state, error=error, elapsed_s=time.monotonic() - self.started)
@@ -209,7 +218,9 @@ def _signals(worker: Worker) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     try:
-        before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)
+        }
     except ValueError:  # not the main thread (tests)
         yield
         return

@@ -130,7 +130,9 @@ def _difference(logits: Tensor, truth: Tensor, coarse: bool) -> float:
 
 
 def _coarse(model: Any) -> bool:
-    return model.dtype not in (torch.float32, torch.float64)
+    """Whether the model's own figures depend on how its input is batched."""
+    quantised = getattr(model.config, "quantization_config", None) is not None
+    return quantised or model.dtype not in (torch.float32, torch.float64)
 
 
 def _positions(model: Any) -> int | None:

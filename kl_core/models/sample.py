@@ -40,7 +40,7 @@ class Sampled:
     stopped: bool
 
 
-def sample(  # noqa: PLR0917 - seven settings, each of which every caller chooses
+def sample(
     loaded: LoadedModel,
     prompt_ids: tuple[int, ...],
     n: int,

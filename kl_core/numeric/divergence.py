@@ -86,7 +86,7 @@ def normalized_kl(kl_nats: Floats, entropy1: Floats, entropy2: Floats) -> Floats
 
 
 def log_ratio(logprob1: Floats, logprob2: Floats) -> Floats:
-    """log P(y) − log Q(y) of the sampled tokens (the k1 estimator), in nats.
+    """Log P(y) − log Q(y) of the sampled tokens (the k1 estimator), in nats.
 
     Args:
         logprob1, logprob2: [...] log-probabilities of the same tokens.

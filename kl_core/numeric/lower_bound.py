@@ -87,8 +87,13 @@ def _smallest_ratio(b_mass: Floats, cap_q: Floats, rest_q: Floats) -> Floats:
 
 
 def _root(
-    b_mass: Floats, c_mass: Floats, cap_p: Floats, cap_q: Floats, rest_p: Floats,
-    rest_q: Floats, theta0: Floats,
+    b_mass: Floats,
+    c_mass: Floats,
+    cap_p: Floats,
+    cap_q: Floats,
+    rest_p: Floats,
+    rest_q: Floats,
+    theta0: Floats,
 ) -> tuple[Floats, Bools]:
     """([N] theta ≥ theta0 with F(theta) = 0, [N] whether F(theta0) < 0 at all)."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -116,8 +121,13 @@ def _root(
 
 
 def _value(
-    theta: Floats, b_mass: Floats, c_mass: Floats, cap_p: Floats, cap_q: Floats,
-    rest_p: Floats, rest_q: Floats,
+    theta: Floats,
+    b_mass: Floats,
+    c_mass: Floats,
+    cap_p: Floats,
+    cap_q: Floats,
+    rest_p: Floats,
+    rest_q: Floats,
 ) -> Floats:
     """F(theta) itself, [N]."""
     at = theta[:, None]

@@ -137,7 +137,9 @@ def rank_kl(logp: Floats, logq: Floats) -> Floats:
     both = ~(np.isnan(logp) | np.isnan(logq))
     with np.errstate(invalid="ignore"):
         terms = np.where(both, np.exp(logp) * (logp - logq), 0.0)
-        return np.asarray(terms.sum(axis=-1) / np.where(both.any(axis=-1), both.sum(axis=-1), np.nan))
+        return np.asarray(
+            terms.sum(axis=-1) / np.where(both.any(axis=-1), both.sum(axis=-1), np.nan)
+        )
 
 
 def tail_kl(p: TopK, q: TopK) -> Floats:

@@ -183,8 +183,13 @@ class LocalScorer:
             chosen_id = alignment.ids[row]
             dists2[index] = dist_of(scores, row, self._vocab, chosen_id, prepared.wanted)
         return measures.score(
-            response, dists2, _explained(response.positions, reasons), "floor", known2=known,
-            spans=spans, span_logprob2=span_logprob2,
+            response,
+            dists2,
+            _explained(response.positions, reasons),
+            "floor",
+            known2=known,
+            spans=spans,
+            span_logprob2=span_logprob2,
         )
 
     def _refuse(self, entry: Entry, results: list[ScoredResponse], reason: str) -> None:

@@ -110,7 +110,10 @@ class LocalPair:
                 prompts2.append(second)
                 places.append([(number, slot) for slot in slots])
         scored = score_pair(
-            *self._models, work, prompts2=prompts2, top_k=self._top_k,
+            *self._models,
+            work,
+            prompts2=prompts2,
+            top_k=self._top_k,
             batch_tokens=self._batch_tokens,
         )
         for item, members, scores in zip(work, places, scored, strict=True):
@@ -141,9 +144,7 @@ class LocalPair:
         tokens = [position.token for position in response.positions]
         return align(tokens, self._vocab, lambda text: encode_text(loaded, text)).ids
 
-    def _scored(
-        self, entry: Entry, slot: int, ids: Ids, scores: PairScores
-    ) -> ScoredResponse:
+    def _scored(self, entry: Entry, slot: int, ids: Ids, scores: PairScores) -> ScoredResponse:
         response = entry.responses[slot]
         if scores.error:
             place = f"$[{entry.index}].responses[{response.index}]"
@@ -166,14 +167,18 @@ class LocalPair:
             for row, (number, reason) in enumerate(zip(ids, reasons, strict=True))
         )
         local = Response(
-            response.index, response.text, positions, response.provider, response.model,
-            response.finish_reason, response.reasoning, None,
+            response.index,
+            response.text,
+            positions,
+            response.provider,
+            response.model,
+            response.finish_reason,
+            response.reasoning,
+            None,
         )
         dists2 = [None if reason else dist for reason, dist in zip(reasons, sides[1], strict=True)]
         known = measures.KnownOfModel2(second.chosen, second.rank, second.entropy)
-        return measures.score(
-            local, dists2, reasons, "full", known2=known, exact=_exact(scores)
-        )
+        return measures.score(local, dists2, reasons, "full", known2=known, exact=_exact(scores))
 
     def _dist(self, view: Scores, other: Scores, row: int, chosen_id: int) -> TokenDist | None:
         if np.isnan(view.chosen[row]):
@@ -191,7 +196,13 @@ class LocalPair:
 def _exact(scores: PairScores) -> measures.WholeVocabulary:
     first, second = scores.scores1, scores.scores2
     return measures.WholeVocabulary(
-        kl=scores.kl, reverse=scores.kl_reverse, js=scores.js,
-        entropy1=first.entropy, entropy2=second.entropy,
-        logprob1=first.chosen, logprob2=second.chosen, rank1=first.rank, rank2=second.rank,
+        kl=scores.kl,
+        reverse=scores.kl_reverse,
+        js=scores.js,
+        entropy1=first.entropy,
+        entropy2=second.entropy,
+        logprob1=first.chosen,
+        logprob2=second.chosen,
+        rank1=first.rank,
+        rank2=second.rank,
     )

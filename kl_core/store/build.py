@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kl_core.store import schema
 from kl_core.store.aggregate import statements
@@ -24,8 +27,11 @@ _DATABASE = re.compile(r"run-(\d+)\.duckdb")
 
 def newest_database(run_dir: Path) -> Path | None:
     """The run's latest finished database."""
-    found = [(int(match[1]), path) for path in run_dir.glob("run-*.duckdb")
-             if (match := _DATABASE.fullmatch(path.name))]
+    found = [
+        (int(match[1]), path)
+        for path in run_dir.glob("run-*.duckdb")
+        if (match := _DATABASE.fullmatch(path.name))
+    ]
     return max(found)[1] if found else None
 
 
@@ -53,28 +59,63 @@ def build_database(run_dir: Path) -> Path:
     return final
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One kind of part and the table it becomes."""
+
+    part: str
+    table: str
+    columns: pa.Schema
+    order: str
+
+
+_SOURCES = (
+    _Source("tokens", "tokens", schema.TOKENS, "response_id, position"),
+    _Source("responses", "response_rows", schema.RESPONSES, "response_id"),
+    _Source("problems", "problems", schema.PROBLEMS, "file"),
+)
+
+
 def load_parts(connection: duckdb.DuckDBPyConnection, run_dir: Path, as_views: bool) -> None:
     """Define `tokens`, `response_rows` and `problems` over the run's whole parts."""
     kind = "VIEW" if as_views else "TABLE"
-    order = {"tokens": "response_id, position", "responses": "response_id", "problems": "file"}
-    names = {"tokens": "tokens", "responses": "response_rows", "problems": "problems"}
-    schemas = {
-        "tokens": schema.TOKENS, "responses": schema.RESPONSES, "problems": schema.PROBLEMS
-    }
-    for table, name in names.items():
-        paths = committed(run_dir, table)
+    for source in _SOURCES:
+        paths = committed(run_dir, source.part)
         if not paths:
-            empty = pa.Table.from_pylist([], schema=schemas[table])
-            connection.register(f"empty_{name}", empty)
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM empty_{name}")
-            connection.unregister(f"empty_{name}")
+            connection.register("nothing", source.columns.empty_table())
+            connection.execute(f"CREATE TABLE {source.table} AS SELECT * FROM nothing")
+            connection.unregister("nothing")
             continue
+        paths, in_order = _in_order(paths)
         files = ", ".join(f"'{_quoted(path)}'" for path in paths)
-        distinct = "DISTINCT" if table == "problems" else ""
-        ordered = "" if as_views else f"ORDER BY {order[table]}"
+        distinct = "DISTINCT" if source.part == "problems" else ""
+        order = "" if as_views or in_order else f"ORDER BY {source.order}"
         connection.execute(
-            f"CREATE {kind} {name} AS SELECT {distinct} * FROM read_parquet([{files}]) {ordered}"
+            f"CREATE {kind} {source.table} AS "
+            f"SELECT {distinct} * FROM read_parquet([{files}]) {order}"
         )
+
+
+def _in_order(paths: list[Path]) -> tuple[list[Path], bool]:
+    """Parts by their first response, and whether none overlaps the next.
+
+    Rows within a part are in order, so that parts which do not overlap need no sorting:
+    only a run that was resumed may have parts that do.
+    """
+    spans = []
+    for path in paths:
+        metadata = pq.read_metadata(path)
+        groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+        ranges = [g.column(0).statistics for g in groups if g.num_rows]
+        if metadata.schema.column(0).name != "response_id" or not all(
+            found is not None and found.has_min_max for found in ranges
+        ):
+            return paths, False
+        low = min((found.min for found in ranges), default=0)
+        spans.append((low, max((found.max for found in ranges), default=low), path))
+    spans.sort(key=lambda span: span[:2])
+    apart = all(before[1] < after[0] for before, after in pairwise(spans))
+    return [span[2] for span in spans], apart
 
 
 def _quoted(path: Path) -> str:

@@ -17,10 +17,18 @@ import psutil
 
 from kl_core.errors import RunError
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows has no fcntl; the start time alone decides
-    fcntl = None  # type: ignore[assignment]
+
+def _lock(handle: IO[str], run_dir: Path) -> bool:
+    """Take the lock; where the system has none, the start time alone decides."""
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows
+        return not is_alive(run_dir)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def is_alive(run_dir: Path) -> bool:
@@ -29,7 +37,7 @@ def is_alive(run_dir: Path) -> bool:
         record = json.loads((run_dir / "pid").read_text(encoding="utf-8"))
         process = psutil.Process(int(record["pid"]))
         started = abs(process.create_time() - float(record["started"])) < 1.0
-        return started and process.status() != psutil.STATUS_ZOMBIE
+        return bool(started and process.status() != psutil.STATUS_ZOMBIE)
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return False
 
@@ -40,16 +48,8 @@ def claim(run_dir: Path) -> IO[str]:
     Raises:
         RunError: another live process works on the run.
     """
-    handle = open(run_dir / "pid", "a+", encoding="utf-8")
-    busy = False
-    if fcntl is not None:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            busy = True
-    elif is_alive(run_dir):  # pragma: no cover - Windows
-        busy = True
-    if busy:
+    handle = open(run_dir / "pid", "a+", encoding="utf-8")  # noqa: SIM115 - kept open while working
+    if not _lock(handle, run_dir):
         handle.close()
         raise RunError(f"run {run_dir.name} is already being worked on by another process")
     handle.seek(0)

@@ -50,7 +50,9 @@ def run_version(run_dir: Path) -> str:
     """A cheap key: the newest database, or how many parts a live run has."""
     database = newest_database(run_dir)
     parts = len(committed(run_dir, "responses"))
-    return f"{database.name}" if database and not _newer_parts(database, run_dir) else f"live-{parts}"
+    return (
+        f"{database.name}" if database and not _newer_parts(database, run_dir) else f"live-{parts}"
+    )
 
 
 def open_run(run_dir: Path) -> RunConnection:

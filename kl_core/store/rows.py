@@ -114,9 +114,7 @@ class TokenColumns:
 
     def _add_measures(self, scored: ScoredResponse) -> None:
         values = {c: getattr(scored.measures, f) for c, f in _FROM_MEASURES.items()}
-        values["normalized"] = normalized_kl(
-            values["kl"], values["entropy1"], values["entropy2"]
-        )
+        values["normalized"] = normalized_kl(values["kl"], values["entropy1"], values["entropy2"])
         for name, array in values.items():
             self._floats[name].append(np.asarray(array, dtype=np.float64))
 

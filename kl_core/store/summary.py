@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from kl_core.store import queries, runs
-from kl_core.store.files import read_json
 
 TOP_PROMPTS = 10
 _FIGURES = {
@@ -83,7 +82,6 @@ def json_number(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
     return value
-
 
 
 def _top_prompts(cursor: queries.Cursor) -> list[dict[str, Any]]:

@@ -9,21 +9,27 @@ from typing import Any
 import plotly.graph_objects as go
 import pyarrow as pa
 
-RED, GREY = "#c73c2c", "rgba(128,128,128,0.75)"
+RED, BLUE, GREY = "#c73c2c", "#3a77b5", "rgba(128,128,128,0.75)"
 MAX_BARS = 300
 _MARGIN = {"l": 34, "r": 6, "t": 6, "b": 26}
 
 
-def by_position(values: Sequence[float | str | None], threshold: float) -> go.Figure:
+def by_position(
+    values: Sequence[float | str | None], threshold: float, signed: bool = False
+) -> go.Figure:
     """One bar a position; long responses show the highest of each stretch.
+
+    Signed values are blue where positive (model 1), red where negative (model 2).
 
     A bar's `customdata` is the position it stands for.
     """
     places, heights = binned(values)
-    colours = [RED if abs(height) >= threshold else "rgba(199,60,44,0.45)" for height in heights]
+    colours = [BLUE if signed and height > 0 else RED for height in heights]
+    strengths = [1.0 if abs(height) >= threshold else 0.45 for height in heights]
     figure = go.Figure(
         go.Bar(
-            x=places, y=heights, customdata=places, marker={"color": colours, "line": {"width": 0}},
+            x=places, y=heights, customdata=places,
+            marker={"color": colours, "opacity": strengths, "line": {"width": 0}},
             width=max(1.0, len(values) / MAX_BARS) * 0.9,
             hovertemplate="position %{x}: %{y:.3~g} nats<extra></extra>",
         )
@@ -61,11 +67,13 @@ def histogram(bins: pa.Table, marks: dict[str, float | None]) -> go.Figure:
             "%{y:,} tokens<extra></extra>",
         )
     )
-    for name, value in marks.items():
+    for row, (name, value) in enumerate(marks.items()):
         if value is not None and 0 < value < math.inf:
             figure.add_vline(math.log10(value), line={"color": RED, "width": 1, "dash": "dot"})
-            figure.add_annotation(x=math.log10(value), y=1, yref="paper", text=name, showarrow=False,
-                                  font={"size": 10, "color": RED}, xanchor="left", yanchor="top")
+            figure.add_annotation(
+                x=math.log10(value), y=1 - 0.17 * row, yref="paper", text=name, showarrow=False,
+                font={"size": 10, "color": RED}, xanchor="left", yanchor="top",
+            )
     ticks = range(-6, 3)
     _plain(figure, "nats (the first bar holds everything below it)", 132)
     figure.update_xaxes(tickvals=list(ticks), ticktext=[f"{10.0 ** t:g}" for t in ticks])
@@ -79,8 +87,8 @@ def _plain(figure: go.Figure, x_title: str, height: int) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"size": 11},
         clickmode="event+select",
     )
-    figure.update_xaxes(title={"text": x_title, "font": {"size": 10}, "standoff": 2}, showgrid=False,
-                        zeroline=False, fixedrange=True)
+    title = {"text": x_title, "font": {"size": 10}, "standoff": 2}
+    figure.update_xaxes(title=title, showgrid=False, zeroline=False, fixedrange=True)
     figure.update_yaxes(showgrid=False, zeroline=False, fixedrange=True, nticks=4)
     return figure
 

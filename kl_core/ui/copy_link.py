@@ -8,7 +8,8 @@ import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
 _CSS = """
-button { font-family: var(--st-font); font-size: 14px; padding: 0 12px; height: 2.5rem; display: block; border-radius: var(--st-button-radius);
+button { font-family: var(--st-font); font-size: 14px; padding: 0 12px; height: 2.5rem;
+  display: block; border-radius: var(--st-button-radius);
   border: 1px solid var(--st-border-color); background: transparent; color: var(--st-text-color);
   cursor: pointer; white-space: nowrap; width: 100% }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); outline: none }

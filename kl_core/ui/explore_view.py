@@ -95,7 +95,7 @@ def _by_position(
             place.go(int(points[0]["x"]))
 
     st.plotly_chart(
-        charts.by_position(data["values"], data["threshold"]), key=key, on_select=clicked,
+        charts.by_position(data["values"], data["threshold"], data["signed"]), key=key, on_select=clicked,
         selection_mode="points", config=_CHART,
     )
     st.caption(f"{token_data.MEASURES[measure].label} along response {row['slot'] + 1}, in nats; "

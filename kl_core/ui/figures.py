@@ -61,7 +61,7 @@ def duration(seconds: float | None) -> str:
 
 
 def ordinal(rank: int) -> str:
-    """1st, 2nd, 3rd, 11th …"""
+    """A rank as English says it: 1st, 2nd, 3rd, 11th."""
     if 10 <= rank % 100 <= 20:
         return f"{rank}th"
     return f"{rank}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(rank % 10, 'th') }"

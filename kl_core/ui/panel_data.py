@@ -64,7 +64,7 @@ def align(
 
 
 def _likeliest(row: dict[str, Any]) -> float:
-    return max(row.get("lp1", -math.inf), row.get("lp2", -math.inf))
+    return max(float(row.get(side, -math.inf)) for side in ("lp1", "lp2"))
 
 
 def _caps(token: dict[str, Any], top: list[dict[str, Any]], side: int) -> float | None:
@@ -116,7 +116,7 @@ def _side(row: dict[str, Any], side: int) -> dict[str, Any]:
 
 
 def _delta(row: dict[str, Any]) -> str:
-    """ln P − ln Q; one-sided where one of them is only bounded."""
+    """Ln P − ln Q; one-sided where one of them is only bounded."""
     lp1, lp2 = row.get("lp1"), row.get("lp2")
     if lp1 is not None and lp2 is not None:
         return figures.signed(lp1 - lp2)

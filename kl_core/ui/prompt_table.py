@@ -25,7 +25,8 @@ def show(run_dir: Path, request: TableRequest, place: Explore, scored: bool) -> 
     """
     found = queries.prompt_count(cached.cursor(run_dir), request.search)
     if not found:
-        return _nothing(request)
+        _nothing(request)
+        return None
     offset = _page(found) * PAGE_ROWS
     table = cached.prompts(
         run_dir, request.sort, request.descending, PAGE_ROWS, offset, request.search

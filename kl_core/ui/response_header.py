@@ -15,7 +15,8 @@ Stat = tuple[str, str, str]  # value, label, help
 _CSS = """
 .title, .stats { color: var(--st-text-color); font-family: var(--st-font) }
 .title { font-size: 16.5px; font-weight: 650; line-height: 1.35; margin: 0; white-space: pre-wrap;
-  overflow-wrap: anywhere; unicode-bidi: isolate; max-height: 2.7em; overflow: hidden; cursor: default }
+  overflow-wrap: anywhere; unicode-bidi: isolate; max-height: 2.7em; overflow: hidden;
+    cursor: default }
 .title.long { cursor: pointer } .title.open { max-height: 40vh; overflow: auto }
 .title.long:not(.open) { -webkit-mask-image: linear-gradient(#000 60%, transparent);
   mask-image: linear-gradient(#000 60%, transparent) }

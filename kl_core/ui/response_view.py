@@ -20,7 +20,7 @@ def choose(run_dir: Path, place: Explore) -> dict[str, Any] | None:
     if not rows:
         st.info("This prompt has no responses in its file; choose another prompt.")
         return None
-    by_slot = {row["slot"]: row for row in rows}
+    by_slot: dict[int, dict[str, Any]] = {row["slot"]: row for row in rows}
     if place.response not in by_slot:
         place.choose_response(max(rows, key=_divergence)["slot"])
     key = f"pick_response_{run_dir.name}_{place.prompt}"
@@ -34,7 +34,7 @@ def choose(run_dir: Path, place: Explore) -> dict[str, Any] | None:
         "Response", list(by_slot), key=key, on_change=chosen, label_visibility="collapsed",
         format_func=lambda slot: label(by_slot[slot], len(rows)),
     )
-    return by_slot[place.response]
+    return by_slot[st.session_state[key]]
 
 
 def _divergence(row: dict[str, Any]) -> tuple[float, float, int]:

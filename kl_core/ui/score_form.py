@@ -108,7 +108,9 @@ def _chat() -> tuple[str, str, bool]:
 
 def _more() -> tuple[bool, bool, int | None, str]:
     with st.expander("More options"):
-        reasoning = st.checkbox("Put the saved reasoning before the response", key="score_reasoning")
+        reasoning = st.checkbox(
+            "Put the saved reasoning before the response", key="score_reasoning"
+        )
         remote = st.checkbox(
             "Run code that comes with the model (trust remote code)", key="score_remote",
             help="Only for models whose authors you trust: their code runs as you.",

@@ -17,11 +17,13 @@ header.stAppHeader > * { pointer-events: auto }
 .st-key-toolbar [data-testid="stWidgetLabel"] p { font-size: .72rem; opacity: .75 }
 .st-key-prompts [data-testid="stElementToolbar"] { opacity: 0; transition: opacity .12s }
 .st-key-prompts:hover [data-testid="stElementToolbar"] { opacity: 1 }
-[data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700; font-size: 1.1rem }
+[data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700;
+  font-size: 1.1rem }
 [data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums }
 @media (max-width: 1000px) {
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
-    flex-direction: column }
+    flex-direction: column; gap: .6rem }
+  [data-testid="stSidebar"][aria-expanded="true"] { width: 190px !important; min-width: 190px }
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
     > [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; min-width: 100% }
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]

@@ -1,12 +1,15 @@
 """The browser side of the token panel: both models' candidates, back to back."""
 
 CSS = """
+:host { display: block; container-type: inline-size }
 .panel { --m1: #3a6ea5; --m2: #c2402f; color: var(--st-text-color); font-family: var(--st-font);
   font-size: 13px; display: grid; grid-template-columns: minmax(0, 1fr) minmax(170px, 26%);
   gap: 6px 18px; align-items: start }
 .panel.alone { grid-template-columns: minmax(0, 1fr) minmax(170px, 34%) }
-h4 { grid-column: 1 / -1; margin: 2px 0 0; font-size: 13.5px; font-weight: 600; overflow-wrap: anywhere }
-.grid { display: grid; grid-template-columns: minmax(90px, 1fr) minmax(70px, auto) minmax(90px, 1fr) 74px;
+h4 { grid-column: 1 / -1; margin: 2px 0 0; font-size: 13.5px; font-weight: 600;
+  overflow-wrap: anywhere }
+.grid { display: grid; grid-template-columns: minmax(90px, 1fr) minmax(70px, auto) minmax(90px,
+  1fr) 74px;
   font-family: var(--st-code-font); font-size: 12px; font-variant-numeric: tabular-nums;
   align-items: center; max-height: 280px; overflow: auto }
 .alone .grid { grid-template-columns: minmax(90px, auto) minmax(60px, 1fr) }
@@ -24,20 +27,26 @@ h4 { grid-column: 1 / -1; margin: 2px 0 0; font-size: 13.5px; font-weight: 600; 
   min-width: 14px }
 .num { white-space: nowrap }
 .name { text-align: center; padding: 2px 8px; border-radius: 4px; unicode-bidi: isolate;
-  white-space: pre-wrap; overflow-wrap: anywhere; max-width: 150px; margin: 0 6px; justify-self: center }
+  white-space: pre-wrap; overflow-wrap: anywhere; max-width: 150px; margin: 0 6px;
+    justify-self: center }
 .alone .name { text-align: left; margin-left: 0; justify-self: start }
 .sampled .name, .name.sampled { background: var(--st-text-color); color: var(--st-background-color);
   font-weight: 600 }
 .tag { font-size: 10px; opacity: .7; margin-left: 4px }
-.delta { text-align: right; white-space: nowrap; color: color-mix(in srgb, var(--st-text-color) 75%, transparent) }
+.delta { text-align: right; white-space: nowrap; color: color-mix(in srgb,
+  var(--st-text-color) 75%, transparent) }
 .rest { color: color-mix(in srgb, var(--st-text-color) 65%, transparent) }
 .why { background: var(--st-secondary-background-color); border-radius: 8px; padding: 10px 12px;
   line-height: 1.5; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
 .why p { margin: 0 0 7px } .why p:last-child { margin: 0 } .why b { font-size: 1.08em }
-.why p:not(:first-child) { font-size: 12px; color: color-mix(in srgb, var(--st-text-color) 78%, transparent) }
-.more { grid-column: 1 / -1; justify-self: start; margin-top: 2px; font: inherit; border: 0; cursor: pointer;
+.why p:not(:first-child) { font-size: 12px; color: color-mix(in srgb, var(--st-text-color) 78%,
+  transparent) }
+.more { grid-column: 1 / -1; justify-self: start; margin-top: 2px; font: inherit; border: 0;
+  cursor: pointer;
   background: none; color: var(--st-link-color); padding: 2px 0 }
-@media (max-width: 760px) { .panel, .panel.alone { grid-template-columns: minmax(0, 1fr) } }
+@container (max-width: 600px) {
+  .panel, .panel.alone { grid-template-columns: minmax(0, 1fr) }
+}
 """
 
 JS = r"""
@@ -55,7 +64,8 @@ export default function ({ parentElement, data }) {
   panel.className = data.model2 ? 'panel' : 'panel alone';
   panel.setAttribute('role', 'region');
   panel.setAttribute('aria-label', 'What each model would have said');
-  const what = data.model2 ? 'What each model would have said at token ' : 'What the model would have said at token ';
+  const what = data.model2 ? 'What each model would have said at token '
+    : 'What the model would have said at token ';
   const grid = make('div', 'grid');
   head(grid, data);
   const draw = (all) => {

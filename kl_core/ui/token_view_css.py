@@ -16,7 +16,8 @@ CSS = (
     """
 :host, .root { --hot: #d0382a; --cool: #2f6fb3; --hot-line: #a5231a; --cool-line: #22558c; }
 .root[data-dark="1"] { --hot: #f0402c; --cool: #4a90e2; --hot-line: #ff8a7a; --cool-line: #8fc1ff; }
-.root { color: var(--st-text-color); font-family: var(--st-font); font-size: 13px; position: relative }
+.root { color: var(--st-text-color); font-family: var(--st-font); font-size: 13px;
+  position: relative }
 .map { display: block; width: 100%; height: 14px; cursor: pointer; border-radius: 3px;
   background: color-mix(in srgb, var(--st-text-color) 6%, transparent) }
 .text { margin-top: 6px; padding: 12px 16px; border: 1px solid var(--st-border-color);
@@ -46,11 +47,13 @@ CSS = (
   font-variant-numeric: tabular-nums }
 .ramp { width: 110px; height: 8px; border-radius: 4px; border: 1px solid var(--st-border-color) }
 .u { border-bottom: 2px solid var(--hot-line) }
-.hatch-key { width: 16px; height: 10px; border: 1px solid var(--st-border-color); border-radius: 2px }
+.hatch-key { width: 16px; height: 10px; border: 1px solid var(--st-border-color);
+  border-radius: 2px }
 .peaks { display: flex; gap: 6px; margin-top: 5px; overflow: hidden; align-items: center;
   flex-wrap: wrap; max-height: 24px; font-size: 12px; font-variant-numeric: tabular-nums;
   color: color-mix(in srgb, var(--st-text-color) 72%, transparent) }
-.peaks button { font: inherit; color: var(--st-text-color); background: transparent; cursor: pointer;
+.peaks button { font: inherit; color: var(--st-text-color); background: transparent;
+  cursor: pointer;
   border: 1px solid var(--st-border-color); border-radius: 10px; padding: 1px 8px; max-width: 150px;
   overflow: hidden; text-overflow: ellipsis; white-space: pre; unicode-bidi: isolate }
 .peaks button:hover, .peaks button:focus-visible { border-color: var(--hot-line); outline: none }

@@ -62,7 +62,8 @@ class View {
       const el = event.target.closest && event.target.closest('.t');
       return el ? el.place : -1;
     };
-    this.text.addEventListener('click', (e) => { const i = place(e); if (i >= 0) this.select(i, true); });
+    this.text.addEventListener('click', (e) => { const i = place(e); if (i >= 0) this.select(i,
+      true); });
     this.text.addEventListener('mousemove', (e) => this.hover(place(e), e));
     this.text.addEventListener('mouseleave', () => { this.tip.hidden = true; });
     this.text.addEventListener('scroll', () => { this.tip.hidden = true; });
@@ -158,14 +159,16 @@ class View {
   }
 
   legend() {
-    const d = this.data, unit = ' nats, fixed for the run', round = (v) => nats(v).replace(/\.?0+$/, '') || '0';
+    const d = this.data, unit = ' nats, fixed for the run',
+      round = (v) => nats(v).replace(/\.?0+$/, '') || '0';
     const ramp = make('span', 'ramp');
     ramp.style.background = d.signed
       ? 'linear-gradient(90deg, var(--hot), transparent, var(--cool))'
       : 'linear-gradient(90deg, transparent, var(--hot))';
     const hatch = make('span', 'hatch-key hatched');
-    const low = d.signed ? '−' + round(d.max) + ' model 2 likelier' : '0';
-    const high = d.signed ? '+' + round(d.max) + ' model 1 likelier' + unit : round(d.max) + unit;
+    const low = d.signed ? 'model 2 likelier −' + round(d.max) : '0';
+    const high = d.signed ? '+' + round(d.max) + unit + ', model 1 likelier'
+      : round(d.max) + unit;
     this.foot.replaceChildren(
       make('span', '', low), ramp, make('span', '', high), make('span', '', '·'),
       make('span', 'u', 'underlined'), make('span', '', 'from ' + round(d.threshold)));
@@ -173,14 +176,17 @@ class View {
       this.foot.append(make('span', '', '·'), hatch, make('span', '', 'only bounded'));
     }
     if (d.flags.some((f) => f & UNSCORED)) {
-      this.foot.append(make('span', '', '·'), make('span', 'unscored', 'dotted'), make('span', '', 'not scored'));
+      this.foot.append(make('span', '', '·'), make('span', 'unscored', 'dotted'), make('span', '',
+        'not scored'));
     }
-    this.foot.append(make('span', '', '·'), make('span', '', 'n / p next, previous ' + (d.signed ? 'far' : 'high') + ' token'));
+    this.foot.append(make('span', '', '·'), make('span', '', 'n / p next, previous ' + (d.signed
+      ? 'far' : 'high') + ' token'));
   }
 
   listPeaks() {
     const size = (i) => Math.abs(finite(this.data.values[i]));
-    const known = [...this.data.values.keys()].filter((i) => this.data.values[i] !== null && size(i) > 0);
+    const known = [...this.data.values.keys()].filter((i) => this.data.values[i] !== null
+      && size(i) > 0);
     known.sort((a, b) => size(b) - size(a));
     this.peaks.replaceChildren(make('span', '', 'Highest'));
     for (const i of known.slice(0, 10)) {
@@ -200,7 +206,8 @@ class View {
     this.map.width = width * ratio;
     this.map.height = 14 * ratio;
     const ctx = this.map.getContext('2d'), style = getComputedStyle(this.root);
-    const hot = style.getPropertyValue('--hot').trim(), cool = style.getPropertyValue('--cool').trim();
+    const hot = style.getPropertyValue('--hot').trim(),
+      cool = style.getPropertyValue('--cool').trim();
     const bar = Math.max(2, width / n) * ratio;
     this.data.values.forEach((raw, i) => {
       const v = finite(raw);
@@ -213,16 +220,19 @@ class View {
       ctx.globalAlpha = 1;
       ctx.strokeStyle = style.getPropertyValue('--st-text-color').trim() || '#000';
       ctx.lineWidth = 1.5 * ratio;
-      ctx.strokeRect(this.selected / n * width * ratio - ratio, ratio, bar + 2 * ratio, this.map.height - 2 * ratio);
+      ctx.strokeRect(this.selected / n * width * ratio - ratio, ratio, bar + 2 * ratio,
+        this.map.height - 2 * ratio);
     }
   }
+
+  size(i) { return Math.abs(finite(this.data.values[i]) ?? 0); }
 
   peakNear(share) {
     const n = this.data.values.length, middle = Math.floor(share * n);
     const reach = Math.ceil(3 * n / Math.max(1, this.map.clientWidth));
     let best = Math.max(0, Math.min(n - 1, middle));
     for (let i = Math.max(0, middle - reach); i <= Math.min(n - 1, middle + reach); i++) {
-      if (Math.abs(finite(this.data.values[i]) || 0) > Math.abs(finite(this.data.values[best]) || 0)) best = i;
+      if (this.size(i) > this.size(best)) best = i;
     }
     return best;
   }
@@ -238,14 +248,16 @@ class View {
     this.text.setAttribute('aria-activedescendant', el.id);
     if (reveal) this.reveal(el);
     this.drawMap();
-    if (tell && changed) { clearTimeout(this.timer); this.timer = setTimeout(() => this.send(i), tell === 'later' ? 120 : 0); }
+    if (tell && changed) { clearTimeout(this.timer); this.timer = setTimeout(() => this.send(i),
+      tell === 'later' ? 120 : 0); }
   }
 
   reveal(el) {
     for (let round = 0; round < 2; round++) {
       const box = this.text.getBoundingClientRect(), at = el.getBoundingClientRect();
       if (at.top < box.top + 8) this.text.scrollTop += at.top - box.top - box.height / 3;
-      else if (at.bottom > box.bottom - 8) this.text.scrollTop += at.bottom - box.bottom + box.height / 3;
+      else if (at.bottom > box.bottom - 8) this.text.scrollTop += at.bottom - box.bottom
+        + box.height / 3;
     }
   }
 
@@ -253,9 +265,12 @@ class View {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     const last = this.spans.length - 1, at = this.selected;
     const high = (i) => Math.abs(finite(this.data.values[i]) ?? 0) >= this.data.threshold;
-    const seek = (step) => { let i = at + step; while (i >= 0 && i <= last && !high(i)) i += step; return i; };
-    const to = { ArrowRight: Math.min(last, at + 1), ArrowLeft: Math.max(0, at - 1), Home: 0, End: last,
-      ArrowDown: this.vertical(1, e), ArrowUp: this.vertical(-1, e), n: seek(1), p: at < 0 ? -1 : seek(-1) }[e.key];
+    const seek = (step) => { let i = at + step; while (i >= 0 && i <= last && !high(i)) i += step;
+      return i; };
+    const to = { ArrowRight: Math.min(last, at + 1), ArrowLeft: Math.max(0, at - 1), Home: 0,
+      End: last,
+      ArrowDown: this.vertical(1, e), ArrowUp: this.vertical(-1, e), n: seek(1), p: at < 0 ? -1
+        : seek(-1) }[e.key];
     if (e.key === 'Enter' || e.key === ' ') {
       e.preventDefault();
       if (at >= 0) this.send(at);
@@ -283,11 +298,13 @@ class View {
 
   hover(i, event) {
     if (i < 0) { this.tip.hidden = true; return; }
-    if (this.tip.place !== i || this.tip.of !== this.id) { this.tip.textContent = this.describe(i); this.tip.place = i; this.tip.of = this.id; }
+    if (this.tip.place !== i || this.tip.of !== this.id) {
+      this.tip.textContent = this.describe(i); this.tip.place = i; this.tip.of = this.id; }
     this.tip.hidden = false;
     const wide = this.tip.offsetWidth, tall = this.tip.offsetHeight;
     this.tip.style.left = Math.max(4, Math.min(event.clientX + 12, innerWidth - wide - 12)) + 'px';
-    this.tip.style.top = (event.clientY + 18 + tall > innerHeight ? event.clientY - tall - 12 : event.clientY + 18) + 'px';
+    this.tip.style.top = (event.clientY + 18 + tall > innerHeight ? event.clientY - tall - 12
+      : event.clientY + 18) + 'px';
   }
 
   describe(i) {
@@ -295,7 +312,8 @@ class View {
     if (d.kl) parts.push(`KL ${nats(d.kl[i])}`);
     if (d.lower && d.lower[i] !== null) parts.push(`≥ ${nats(d.lower[i])}`);
     parts.push(`lnP ${nats(d.logprob1[i])}`);
-    if (d.logprob2) parts.push(d.flags[i] & CENSORED ? 'lnQ outside the list' : `lnQ ${nats(d.logprob2[i])}`);
+    if (d.logprob2) parts.push(d.flags[i] & CENSORED ? 'lnQ outside the list'
+      : `lnQ ${nats(d.logprob2[i])}`);
     if (d.reasons[i]) parts.push('\n' + d.reasons[i]);
     return parts.join('  ');
   }

@@ -72,22 +72,48 @@ def test_a_done_run_has_nothing_to_resume(tmp_path):
 
 def result_file(path, values, entropy=0.5):
     details = [
-        {"position": n, "token": f" t{n}", "bytes": list(f" t{n}".encode()), "kl_divergence": value,
-         "entropy1": entropy, "entropy2": entropy, "model1_chosen_logprob": -1.0,
-         "model2_chosen_logprob": -1.0, "model1_top": [], "model2_top": []}
+        {
+            "position": n,
+            "token": f" t{n}",
+            "bytes": list(f" t{n}".encode()),
+            "kl_divergence": value,
+            "entropy1": entropy,
+            "entropy2": entropy,
+            "model1_chosen_logprob": -1.0,
+            "model2_chosen_logprob": -1.0,
+            "model1_top": [],
+            "model2_top": [],
+        }
         for n, value in enumerate(values)
     ]
-    response = {"text": "x", "num_tokens": len(values), "kl_per_token": values,
-                "token_details": details, "statistics": {}}
-    path.write_text(json.dumps({"prompt": "q", "model1": "a", "model2": "b",
-                                "num_responses": 1, "responses": [response]}))
+    response = {
+        "text": "x",
+        "num_tokens": len(values),
+        "kl_per_token": values,
+        "token_details": details,
+        "statistics": {},
+    }
+    path.write_text(
+        json.dumps(
+            {
+                "prompt": "q",
+                "model1": "a",
+                "model2": "b",
+                "num_responses": 1,
+                "responses": [response],
+            }
+        )
+    )
 
 
 def test_tokens_come_with_their_prefix_highest_first_within_the_thresholds(tmp_path):
     """Both bounds included; the prefix is the text before, joined by bytes."""
     result_file(tmp_path / "a_kl.json", [0.5, 3.0, None, 1.0, 9.0])
     found = extract(TokensRequest(tmp_path, 1.0, 3.0, "kl"), ProblemLog())
-    assert [(row["score"], row["token_position"]) for row in found["entries"]] == [(3.0, 1), (1.0, 3)]
+    assert [(row["score"], row["token_position"]) for row in found["entries"]] == [
+        (3.0, 1),
+        (1.0, 3),
+    ]
     assert found["entries"][1]["prefix_response"] == " t0 t1 t2"
     assert (found["num_entries"], found["score_type"], found["max_threshold"]) == (2, "kl", 3.0)
 
@@ -108,8 +134,16 @@ def test_the_tokens_command_writes_the_documented_object(tmp_path):
     found = json.loads(out.read_text())
     assert set(found) == {"score_type", "min_threshold", "max_threshold", "num_entries", "entries"}
     assert set(found["entries"][0]) == {
-        "prompt", "prefix_response", "token", "score", "kl_divergence", "entropy1", "entropy2",
-        "source_file", "response_idx", "token_position",
+        "prompt",
+        "prefix_response",
+        "token",
+        "score",
+        "kl_divergence",
+        "entropy1",
+        "entropy2",
+        "source_file",
+        "response_idx",
+        "token_position",
     }
 
 

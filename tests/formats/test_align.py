@@ -86,6 +86,7 @@ def test_specials_are_matched_by_exact_name():
     assert LLAMA.resolve(special("<|eot_id|>")) == (0,)
     assert LLAMA.resolve(special("<|im_end|>")) == ()
     assert LLAMA.resolve(token("<|eot_id|>")) == ()
+    assert LLAMA.resolve(Token("<|im_end|>", b"", 0, "<|im_end|>", special=True)) == ()
 
 
 def test_colliding_bytes_give_all_ids_the_real_piece_first():
@@ -147,6 +148,14 @@ def test_text_that_does_not_come_back_is_lost_from_there_on():
     assert "does not give this text back" in found.reasons[1]
     assert found.reasons[2] == found.reasons[1]
     assert found.ids == (1, 2)
+
+
+def test_a_tokenizer_that_changes_letters_is_noticed():
+    """Equal lengths are not equal bytes: the changed token is not matched."""
+    found = align([token("H"), token("X"), token("t")], LLAMA, lambda text: [1, 2, 8])
+    assert found.reasons[0] is None
+    assert "does not give this text back" in found.reasons[1]
+    assert found.ids == (1,)
 
 
 def test_a_response_that_ends_inside_a_character_keeps_its_start():

@@ -218,3 +218,15 @@ def test_lengths_that_disagree_are_a_row(tmp_path):
     (scored,), rows = load(tmp_path)
     assert scored.responses[0].measures.headline.tolist() == [0.5]
     assert "2 values but token_details 1" in rows[0].reason
+
+
+def test_lists_of_other_programs_are_put_in_order(tmp_path):
+    """Unsorted lists are sorted, -9999 is left out with a row."""
+    top = [{"token": t, "logprob": v} for t, v in [("b", -2.0), ("a", -1.0), ("c", -9999.0)]]
+    detail = {"token": "a", "kl_divergence": 0.5, "model1_top": top}
+    write(tmp_path / "a.json", {"responses": [{"text": "a", "token_details": [detail]}]})
+    (scored,), rows = load(tmp_path)
+    dist = scored.responses[0].response.positions[0].dist
+    assert dist.logprobs == (-1.0, -2.0)
+    assert dist.listed == 2
+    assert any("no usable log-probability" in row.reason for row in rows)

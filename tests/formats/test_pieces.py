@@ -20,6 +20,7 @@ def test_the_byte_alphabet_loses_no_byte(data):
         ("ĊĊ", Style.BYTE_LEVEL, b"\n\n"),
         ("ĠfÃ¼r", Style.BYTE_LEVEL, " für".encode()),
         ("âĢ", Style.BYTE_LEVEL, b"\xe2\x80"),
+        ("a\xa0b", Style.BYTE_LEVEL, "a\xa0b".encode()),
         ("日本", Style.BYTE_LEVEL, "日本".encode()),
         ("▁the", Style.SENTENCE_PIECE, b" the"),
         ("▁▁", Style.SENTENCE_PIECE, b"  "),

@@ -43,8 +43,14 @@ def test_the_shown_command_is_the_one_that_runs():
     """What a page shows can be typed: quoted, false and empty options left out."""
     line = launch.command_line(
         "score",
-        {"input_dir": "my data", "model": "m", "raw": False, "system": "", "top_k": 10,
-         "trust_remote_code": True},
+        {
+            "input_dir": "my data",
+            "model": "m",
+            "raw": False,
+            "system": "",
+            "top_k": 10,
+            "trust_remote_code": True,
+        },
     )
     assert line == (
         "python -m kl_core score --input-dir 'my data' --model m --top-k 10 --trust-remote-code"

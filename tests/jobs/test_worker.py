@@ -108,8 +108,11 @@ def test_kill_nine_loses_nothing_and_the_same_command_finishes(tmp_path):
     folder = writing.folder(tmp_path / "in", 600, 100)
     root = tmp_path / "runs"
     child = subprocess.Popen(
-        writing.command("import", folder), env=writing.environment(root),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=writing.REPOSITORY,
+        writing.command("import", folder),
+        env=writing.environment(root),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=writing.REPOSITORY,
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -153,8 +156,12 @@ def test_control_c_is_a_cancel(tmp_path):
     folder = writing.folder(tmp_path / "in", 600, 100)
     root = tmp_path / "runs"
     child = subprocess.Popen(
-        writing.command("import", folder, "--json"), env=writing.environment(root),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=writing.REPOSITORY,
+        writing.command("import", folder, "--json"),
+        env=writing.environment(root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=writing.REPOSITORY,
     )
     while not runs.run_folders(root) or runs.read_status(runs.run_folders(root)[0]).done == 0:
         assert child.poll() is None, child.communicate()

@@ -10,7 +10,9 @@ import torch
 
 from kl_core.errors import ModelError, VocabularyMismatchError
 from kl_core.models import body
-from kl_core.models.engine import PrefixCacheEngine, Work
+from kl_core.models.batching import Budget
+from kl_core.models.engine import PrefixCacheEngine, Work, run_jobs
+from kl_core.models.layout import Job
 from tests.models.tiny import CONFIGS, VOCAB, ids, reference_logprobs, some_work, stressed, wrapped
 
 RANDOM = np.random.default_rng(0)
@@ -127,6 +129,26 @@ def test_out_of_memory_in_the_projection_halves_its_rows(monkeypatch):
     assert engine.budget.rows == 8
     for one, two in zip(chain(*before), chain(*after), strict=True):
         np.testing.assert_allclose(one.chosen, two.chosen, atol=1e-5)
+
+
+def test_what_was_finished_before_memory_ran_out_is_not_done_again():
+    """Each response's states are handed over exactly once."""
+
+    class Forgetful:
+        kind = "fake"
+        failures = 1
+
+        def states(self, jobs, budget):
+            for place, job in enumerate(jobs):
+                if place == 2 and self.failures:
+                    self.failures -= 1
+                    raise torch.OutOfMemoryError("too much")
+                yield job, torch.zeros(len(job.response), 1)
+
+    jobs = [Job((1,), (2, 3), start) for start in range(0, 10, 2)]
+    taken = []
+    run_jobs(Forgetful(), jobs, Budget(100, 10), lambda job, _: taken.append(job.start))
+    assert taken == [0, 2, 4, 6, 8]
 
 
 def test_a_sequence_that_never_fits_is_an_error(monkeypatch):

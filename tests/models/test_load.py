@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from peft import LoraConfig, PrefixTuningConfig, get_peft_model
+from transformers import LlamaConfig
 
 from kl_core.errors import ModelError
 from kl_core.models import identity
@@ -18,7 +19,7 @@ from kl_core.models.choose import choose_runner
 from kl_core.models.engine import PrefixCacheEngine
 from kl_core.models.load import ModelSpec, load_model
 from tests.models.test_engine import gaps
-from tests.models.tiny import CONFIGS, VOCAB, make_tokenizer, save, some_work, stressed
+from tests.models.tiny import CONFIGS, SHAPE, VOCAB, make_tokenizer, save, some_work, stressed
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +198,26 @@ def test_adapter_that_cannot_be_used_says_so(folder, tmp_path):
     get_peft_model(stressed(CONFIGS["llama"]()), config).save_pretrained(tmp_path / "prefix")
     with pytest.raises(ModelError, match="virtual tokens"):
         load_model(ModelSpec(str(folder), device="cpu", adapter=str(tmp_path / "prefix")))
+
+
+def test_quantised_checkpoint_loads_and_is_scored_as_it_is(tmp_path):
+    """A 4-bit folder loads as transformers does it and follows its own call."""
+    pytest.importorskip("bitsandbytes")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    wide = {"hidden_size": 128, "intermediate_size": 256, "head_dim": 32, "num_key_value_heads": 4}
+    stressed(LlamaConfig(**{**SHAPE, **wide})).save_pretrained(tmp_path / "plain")
+    config = BitsAndBytesConfig(load_in_4bit=True)
+    AutoModelForCausalLM.from_pretrained(
+        tmp_path / "plain", quantization_config=config, device_map={"": "cpu"}
+    ).save_pretrained(tmp_path / "small")
+    make_tokenizer().save_pretrained(tmp_path / "small")
+    loaded = load_model(ModelSpec(str(tmp_path / "small"), device="cpu"))
+    assert loaded.identity["quantization"] == "bitsandbytes"
+    engine = PrefixCacheEngine(loaded, 3)
+    assert engine.kind == "prefix-cache"
+    work = some_work()
+    assert gaps(loaded.model, work, engine.score(work))["chosen"].max() <= 1e-3
 
 
 def test_importing_the_loader_does_not_import_torch():

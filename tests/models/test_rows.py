@@ -77,6 +77,14 @@ def test_two_stage_top_k_is_exact(seed, vocab, k, ties):
     assert torch.equal(values.gather(1, found), truth)
 
 
+@pytest.mark.parametrize("best", [0, 63, 64, 950, 959, 960, 999])
+def test_two_stage_top_k_sees_every_place(best):
+    """The largest value is found in the first block, the last and the remainder."""
+    values = logits(6, rows=2)
+    values[:, best] = 99.0
+    assert top_indices(values, 3)[:, 0].tolist() == [best, best]
+
+
 @pytest.mark.parametrize("spread", [0.5, 3.0, 20.0])
 def test_torch_divergences_equal_the_numpy_formulas(spread):
     """KL both ways and JS, from flat to almost deterministic rows."""

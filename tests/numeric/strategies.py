@@ -54,11 +54,7 @@ def lower_by_solver(p, q):
 
     def cost(z):
         qi, pj, x, y = z[:nb], z[nb : nb + nc], z[-2], z[-1]
-        return (
-            (b * np.log(b / qi)).sum()
-            + (pj * np.log(pj / c)).sum()
-            + x * np.log(x / y)
-        )
+        return (b * np.log(b / qi)).sum() + (pj * np.log(pj / c)).sum() + x * np.log(x / y)
 
     tiny = 1e-12
     start = np.concatenate(

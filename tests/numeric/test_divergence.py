@@ -34,7 +34,9 @@ def test_a_zero_in_p_adds_nothing_and_a_zero_in_q_makes_it_infinite():
         p, q = np.log([1.0, 0.0]), np.log([0.5, 0.5])
     assert kl(p, q) == pytest.approx(np.log(2))
     assert kl(q, p) == np.inf
-    assert jensen_shannon(p, q) == pytest.approx(0.5 * np.log(4 / 3) + 0.25 * np.log(2 / 3) + 0.25 * np.log(2))
+    assert jensen_shannon(p, q) == pytest.approx(
+        0.5 * np.log(4 / 3) + 0.25 * np.log(2 / 3) + 0.25 * np.log(2)
+    )
 
 
 def test_an_unnormalised_input_shows_instead_of_being_clipped():

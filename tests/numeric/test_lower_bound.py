@@ -95,7 +95,10 @@ def test_rounded_lists_that_sum_to_one_do_not_make_it_infinite():
 def test_many_positions_at_once_equal_each_alone():
     """Rows do not leak into each other, empty ones are NaN."""
     rng = np.random.default_rng(5)
-    first, second = log_softmax(rng.normal(size=(20, 30)) * 2), log_softmax(rng.normal(size=(20, 30)))
+    first, second = (
+        log_softmax(rng.normal(size=(20, 30)) * 2),
+        log_softmax(rng.normal(size=(20, 30))),
+    )
     together = lower_kl(top_k(first, 5), top_k(second, 5))
     alone = [lower_kl(top_k(a, 5), top_k(b, 5))[0] for a, b in zip(first, second, strict=True)]
     assert together == pytest.approx(alone, abs=1e-12)

@@ -19,9 +19,7 @@ def floor_slowly(p, q):
     full_p = {token: p.get(token, cap_p) for token in union}
     full_q = {token: q.get(token, cap_q) for token in union}
     sum_p, sum_q = sum(full_p.values()), sum(full_q.values())
-    return sum(
-        full_p[t] / sum_p * np.log((full_p[t] / sum_p) / (full_q[t] / sum_q)) for t in union
-    )
+    return sum(full_p[t] / sum_p * np.log((full_p[t] / sum_p) / (full_q[t] / sum_q)) for t in union)
 
 
 def test_floor_by_hand():

@@ -9,6 +9,7 @@ import pytest
 
 from .reading import SAMPLE, Judge, Scored, entries, tokens
 
+pytestmark = pytest.mark.xdist_group("sample")
 LARGEST_FILE = 1_500_000
 LARGEST_SAMPLE = 9_000_000
 

@@ -9,6 +9,7 @@ from sample_data.corpus import load_topics, truth
 
 from .reading import TRUTH, Judge, Scored
 
+pytestmark = pytest.mark.xdist_group("sample")  # one reading serves them all
 FOUND = 1.0  # nats; a token above it is one that a reader would be shown
 
 

@@ -91,7 +91,9 @@ def test_one_token_comes_with_both_lists_and_keys_that_match_across_them(tmp_pat
     cursor = opened(run_dir)
     row = queries.token(cursor, 2, 5)
     source = entries[1].responses[0]
-    assert [c["token"] for c in row["top1"]] == [t.text for t in source.response.positions[5].dist.tokens]
+    assert [c["token"] for c in row["top1"]] == [
+        t.text for t in source.response.positions[5].dist.tokens
+    ]
     assert [c["logprob"] for c in row["top2"]] == list(source.dists2[5].logprobs)
     for first in row["top1"]:
         for second in row["top2"]:
@@ -204,3 +206,16 @@ def test_prompts_keep_their_messages(tmp_path, entries):
     run_dir = make_run(tmp_path, entries[:1])
     row = queries.prompts(opened(run_dir)).to_pylist()[0]
     assert json.loads(row["prompt_json"]) == [{"role": "user", "content": "question 0"}]
+
+
+def test_parts_that_overlap_after_a_resume_are_put_in_order(tmp_path, entries):
+    """Tokens lie sorted by response and position whatever order the parts came in."""
+    run_dir = runs.create_run(tmp_path, "import", {"request": {}})
+    for numbers in ((0, 4), (2, 1), (3,)):
+        with parts.PartWriter(run_dir) as writer:
+            for number in numbers:
+                writer.add(number, 2 * number, entries[number])
+    build_database(run_dir)
+    rows = opened(run_dir).sql("SELECT response_id, position FROM tokens").fetchall()
+    assert rows == sorted(rows)
+    assert len(rows) == 5 * 2 * 12

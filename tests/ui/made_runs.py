@@ -10,7 +10,14 @@ from pathlib import Path
 
 from kl_core import measures
 from kl_core.records import (
-    Entry, Message, Position, Problem, Response, ScoredEntry, Token, TokenDist
+    Entry,
+    Message,
+    Position,
+    Problem,
+    Response,
+    ScoredEntry,
+    Token,
+    TokenDist,
 )
 from kl_core.store import runs
 from kl_core.store.build import build_database
@@ -23,11 +30,12 @@ HOSTILE = (
     "\u202eRTL override\u202c", " \u200bzero", "\ufeffbom", " مرحبا", " שלום", "\t", "   ",
     "\x00\x1b[31m", " 😀", "&lt;b&gt;", " <style>*{display:none}</style>", "a" * 300,
 )
-_WORDS = (
-    " the river runs past an old mill and many people walk there in spring to see trees "
+_TEXT = (
+    "the river runs past an old mill and many people walk there in spring to see trees "
     "bloom while slow boats carry flour down to the market town on its far bank where every "
     "evening bells call them home again"
-).split(" ")[1:]
+)
+_WORDS = _TEXT.split()
 
 
 def token(text: str, data: bytes | None = None, special: bool = False) -> Token:
@@ -139,7 +147,7 @@ def hostile(root: Path) -> Path:
     """A run full of markup, control characters and split characters."""
     snowman = [token("<0xE2>", b"\xe2"), token("<0x98>", b"\x98"), token("<0x83>", b"\x83")]
     texts = [*HOSTILE, " ok", *snowman, "\n\n", " end", token("<|eot_id|>", special=True)]
-    far = {i: 0.05 for i in range(0, len(HOSTILE), 2)} | {1: 0.0}
+    far = dict.fromkeys(range(0, len(HOSTILE), 2), 0.05) | {1: 0.0}
     made = response(texts, far, reasons={20: "model 2 does not know <b>this</b> token"})
     prompt = "<img src=x onerror=window.__pwned=3> ![x](http://127.0.0.1:9/p.png) **bold**"
     return write(root, [entry(0, prompt, [made])], short="hostile1")

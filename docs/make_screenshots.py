@@ -1,0 +1,97 @@
+"""Take the README's screenshots: the app on its sample run, in light and dark.
+
+    python docs/make_screenshots.py [FOLDER]
+
+Needs the development requirements and a `chromium` on the PATH; writes PNG files to
+docs/screenshots unless another folder is named.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SIZE = {"width": 1440, "height": 900}
+SHOTS = {
+    "explore-light.png": ("/", "light", SIZE),
+    "explore-dark.png": ("/", "dark", SIZE),
+    "explore-narrow.png": ("/", "light", {"width": 900, "height": 1300}),
+    "score.png": ("/score", "light", SIZE),
+    "runs.png": ("/runs", "light", SIZE),
+}
+START_LIMIT_S = 60
+
+
+def main() -> None:
+    """Start the app over a fresh runs folder and take every picture."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "docs" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        port = free_port()
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port),
+                   "--server.headless", "true"]
+        environment = os.environ | {"KL_RUNS_DIR": str(Path(scratch) / "runs")}
+        server = subprocess.Popen(command, cwd=REPOSITORY, env=environment)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/_stcore/health")
+            take_all(f"http://127.0.0.1:{port}", folder)
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str) -> None:
+    """Wait until the server answers."""
+    limit = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < limit:
+        try:
+            urllib.request.urlopen(url, timeout=1)  # noqa: S310 - our own loopback address
+            return
+        except OSError:
+            time.sleep(0.1)
+    sys.exit(f"the app did not answer at {url} within {START_LIMIT_S} s")
+
+
+def take_all(address: str, folder: Path) -> None:
+    """One fresh browser session a picture."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        for name, (path, scheme, size) in SHOTS.items():
+            page = browser.new_page(viewport=size, color_scheme=scheme)
+            page.goto(address + path)
+            settle(page, path)
+            page.screenshot(path=folder / name)
+            page.close()
+        browser.close()
+
+
+def settle(page: Any, path: str) -> None:
+    """Wait until the page shows what the picture is of."""
+    waits = {"/": ".name.sampled", "/score": "text=Model 2", "/runs": "[data-testid=stDataFrame]"}
+    page.locator(waits[path]).first.wait_for(timeout=60_000)
+    page.wait_for_timeout(2500)
+
+
+if __name__ == "__main__":
+    main()

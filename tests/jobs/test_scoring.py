@@ -1,0 +1,96 @@
+"""What score and compare share: groups of prompts, result names, resume."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from kl_core.errors import InputError
+from kl_core.formats.reader import read_entries
+from kl_core.jobs import reading, scoring, worker
+from kl_core.jobs.import_run import raw_entry
+from kl_core.records import ProblemLog, ScoredEntry
+from kl_core.store import parts, runs
+from tests import writing
+
+
+class EchoSource:
+    """A source that scores nothing and remembers what it was asked."""
+
+    def __init__(self):
+        self.identity = {"model2": "echo"}
+        self.asked = []
+
+    def score(self, entries):
+        self.asked += [entry.file for entry in entries]
+        return [ScoredEntry(e, e.model, "echo", raw_entry(e).responses) for e in entries]
+
+    def problems(self):
+        return []
+
+
+def run(tmp_path, folder, source, output=None, max_prompts=None):
+    run_dir = runs.find_unfinished(tmp_path / "runs", "score", {}) or runs.create_run(
+        tmp_path / "runs", "score", {"request": {}}
+    )
+    given = reading.open_input(folder, None)
+    worker.carry_out(
+        run_dir, lambda w: scoring.score_all(given, w, lambda: source, output, max_prompts)
+    )
+    return run_dir
+
+
+def test_every_prompt_is_scored_once_and_written_once(tmp_path):
+    """One result file a prompt, folders kept, readable again."""
+    folder = writing.folder(tmp_path / "in", 5)
+    writing.openai_file(folder / "deep" / "x.json", "deep", 4)
+    source = EchoSource()
+    run(tmp_path, folder, source, tmp_path / "out")
+    assert len(source.asked) == len(set(source.asked)) == 6
+    written = sorted(
+        p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.json")
+    )
+    assert written == ["deep/x_kl.json", *(f"p{n:04}_kl.json" for n in range(5))]
+    log = ProblemLog()
+    assert len(list(read_entries(tmp_path / "out", None, log))) == 6
+    assert log.rows == []
+
+
+def test_two_inputs_for_one_result_name_are_refused_before_any_work(tmp_path):
+    """a.json and a.jsonl would both become a_kl.json: said with both names, nothing computed."""
+    folder = writing.folder(tmp_path / "in", 1)
+    (folder / "p0000.jsonl").write_text((folder / "p0000.json").read_text())
+    source = EchoSource()
+    with pytest.raises(InputError, match=r"p0000.json .*p0000.jsonl .*rename"):
+        run(tmp_path, folder, source, tmp_path / "out")
+    assert source.asked == []
+
+
+def test_a_resumed_run_asks_only_for_what_is_missing(tmp_path):
+    """Finished prompts are not scored again, whatever group they were in."""
+    folder = writing.folder(tmp_path / "in", 5)
+    first = EchoSource()
+    run_dir = run(tmp_path, folder, first, max_prompts=3)
+    assert parts.finished_prompts(run_dir) == {0, 1, 2}
+    runs.write_status(run_dir, runs.Status(state="cancelled"))
+    second = EchoSource()
+    run(tmp_path, folder, second)
+    assert second.asked == ["p0003.json", "p0004.json"]
+
+
+def test_results_inside_the_input_folder_are_not_scored_again(tmp_path):
+    """An output folder inside the input folder changes neither the work nor the request."""
+    folder = writing.folder(tmp_path / "in", 2)
+    before = reading.open_input(folder, None, to_score=True)
+    run(tmp_path, folder, EchoSource(), folder / "results")
+    after = reading.open_input(folder, None, to_score=True)
+    assert [file.name for file in after.files] == ["p0000.json", "p0001.json"]
+    assert after.fingerprint == before.fingerprint
+    assert "2 result files" in after.log.rows[0].reason
+
+
+def test_groups_end_when_they_hold_enough_tokens(tmp_path, monkeypatch):
+    """Cancelling and saving happen between groups, so a group must not grow without bound."""
+    monkeypatch.setattr(scoring, "GROUP_TOKENS", 50)
+    given = reading.open_input(writing.folder(tmp_path / "in", 7, tokens=20), None)
+    fake = SimpleNamespace(parts=SimpleNamespace(add_problems=lambda rows: None))
+    assert [len(group) for group in scoring.groups(given, fake, None)] == [3, 3, 1]

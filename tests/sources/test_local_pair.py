@@ -1,0 +1,49 @@
+"""Two local models on saved responses: exact figures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.sources.conftest import BASE, TUNED, pair, sample_entries
+from tests.sources.test_local import plain_logprobs
+
+from kl_core.numeric import divergence
+
+
+def test_both_directions_are_exact_over_the_whole_vocabulary():
+    """KL(P‖Q), KL(Q‖P), JS and entropies equal NumPy's on plain forward passes."""
+    entry = sample_entries()[2]
+    scored = pair().score([entry])[0].responses[0]
+    logp, ids = plain_logprobs(BASE, entry, entry.responses[0])
+    logq, _ = plain_logprobs(TUNED, entry, entry.responses[0])
+    values = scored.measures
+    assert scored.measure == "full"
+    assert values.headline == pytest.approx(divergence.kl(logp, logq), abs=2e-5)
+    assert values.reverse == pytest.approx(divergence.kl(logq, logp), abs=2e-5)
+    assert values.js == pytest.approx(divergence.jensen_shannon(logp, logq), abs=2e-5)
+    assert values.entropy1 == pytest.approx(divergence.entropy(logp), abs=1e-4)
+    assert values.entropy2_full == pytest.approx(divergence.entropy(logq), abs=1e-4)
+    assert values.logprob1 == pytest.approx(logp[np.arange(len(ids)), ids], abs=1e-4)
+    assert (values.lower == values.headline).all()
+    assert not values.censored.any()
+
+
+def test_responses_without_logprobs_are_compared_by_their_text():
+    """Only the text is needed: it is encoded with the shared tokenizer."""
+    entry = sample_entries()[2]
+    text_only = replace(entry.responses[0], positions=(), error="no log-probabilities came back")
+    scored = pair().score([replace(entry, responses=(text_only,))])[0].responses[0]
+    joined = b"".join(p.token.data for p in scored.response.positions).decode()
+    assert joined == text_only.text
+    assert np.isfinite(scored.measures.headline).all()
+    assert scored.response.error is None
+
+
+def test_each_side_knows_the_others_candidates():
+    """Both lists reach over the union, so the panel has no unknown bars."""
+    scored = pair().score([sample_entries()[2]])[0].responses[0]
+    for position, dist2 in zip(scored.response.positions, scored.dists2, strict=True):
+        listed1 = set(position.dist.keys[: position.dist.listed])
+        listed2 = set(dist2.keys[: dist2.listed])
+        assert listed1 <= set(dist2.keys)
+        assert listed2 <= set(position.dist.keys)
