@@ -17,16 +17,17 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+Scheme = Literal["light", "dark"]
 REPOSITORY = Path(__file__).resolve().parents[1]
-SIZE = {"width": 1440, "height": 900}
-SHOTS = {
+SIZE = ViewportSize(width=1440, height=900)
+SHOTS: dict[str, tuple[str, Scheme, ViewportSize]] = {
     "explore-light.png": ("/", "light", SIZE),
     "explore-dark.png": ("/", "dark", SIZE),
-    "explore-narrow.png": ("/", "light", {"width": 900, "height": 1300}),
+    "explore-narrow.png": ("/", "light", ViewportSize(width=900, height=1300)),
     "score.png": ("/score", "light", SIZE),
     "runs.png": ("/runs", "light", SIZE),
 }
@@ -86,7 +87,7 @@ def take_all(address: str, folder: Path) -> None:
         browser.close()
 
 
-def settle(page: Any, path: str) -> None:
+def settle(page: Page, path: str) -> None:
     """Wait until the page shows what the picture is of."""
     waits = {"/": ".name.sampled", "/score": "text=Model 2", "/runs": "[data-testid=stDataFrame]"}
     page.locator(waits[path]).first.wait_for(timeout=60_000)

@@ -66,7 +66,7 @@ def score_command(
     input_dir: options.InputDir,
     model: Annotated[str, typer.Option(help="Model folder or hub id.", show_default=False)],
     output_dir: options.OutputDir = None,
-    top_k: options.TopK = 20,
+    top_k: options.MatchingTopK = None,
     dtype: options.Dtype = "auto",
     device: options.Device = "auto",
     device_map: options.DeviceMap = None,

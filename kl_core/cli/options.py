@@ -35,6 +35,15 @@ Pattern = Annotated[
 TopK = Annotated[
     int, typer.Option(min=5, max=100, help="Candidates kept of the local model at each position.")
 ]
+MatchingTopK = Annotated[
+    int | None,
+    typer.Option(
+        min=5,
+        max=100,
+        help="Length of the local model's lists. Lists of another length than the file's make "
+        "the floor estimate larger. [default: as long as the file's, position by position]",
+    ),
+]
 Dtype = Annotated[
     str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU.")
 ]

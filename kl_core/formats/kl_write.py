@@ -70,8 +70,11 @@ class ResultWriter:
 
 
 def encode_result(scored: ScoredEntry) -> bytes:
-    """The result file's bytes: indented, strict JSON (no NaN or Infinity literals)."""
-    return msgspec.json.format(msgspec.json.encode(result_object(scored)), indent=1) + b"\n"
+    """The result file's bytes: strict JSON (no NaN or Infinity literals) on one line.
+
+    Indented it would be three times as large, and most of it is lists of candidates.
+    """
+    return msgspec.json.encode(result_object(scored)) + b"\n"
 
 
 def result_object(scored: ScoredEntry) -> Json:

@@ -16,6 +16,8 @@ _UNRESOLVED = -2  # candidates no local id stands for count down from here
 class Vocabulary:
     """id ↔ bytes of a tokenizer; special tokens live in a namespace of their own.
 
+    `literal_ids` are added tokens whose piece is plain text, whatever the others are.
+
     Attributes:
         pieces: the vocabulary's strings by id, None for gaps.
         special_ids: ids of control tokens; they add no text.
@@ -23,7 +25,12 @@ class Vocabulary:
         data: bytes by id; b"" for specials, None for gaps.
     """
 
-    def __init__(self, pieces: Sequence[str | None], special_ids: frozenset[int]) -> None:
+    def __init__(
+        self,
+        pieces: Sequence[str | None],
+        special_ids: frozenset[int],
+        literal_ids: frozenset[int] = frozenset(),
+    ) -> None:
         self.pieces = tuple(pieces)
         self.special_ids = special_ids
         self.style = _vocabulary_style(self.pieces)
@@ -38,7 +45,8 @@ class Vocabulary:
                 self.data.append(b"")
                 self._special_by_name.setdefault(piece, number)
             else:
-                data = decode_piece(piece, self.style)
+                literal = number in literal_ids
+                data = piece.encode() if literal else decode_piece(piece, self.style)
                 self.data.append(data)
                 self._by_piece.setdefault(piece, number)
                 if data:

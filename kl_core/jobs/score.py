@@ -21,7 +21,7 @@ class ScoreRequest:
     input_dir: Path
     model: ModelSpec
     output_dir: Path | None = None
-    top_k: int = 20
+    top_k: int | None = None
     max_prompts: int | None = None
     pattern: str | None = None
     batch_tokens: int = 8192

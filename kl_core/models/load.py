@@ -88,6 +88,7 @@ def load_model(spec: ModelSpec) -> LoadedModel:
         ModelError: anything that keeps it from loading, with what to do about it.
     """
     _check(spec)
+    _quiet()
     device = _device(spec)
     config = _load_config(spec)
     tokenizer = _load_tokenizer(spec)
@@ -101,6 +102,13 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     identity = describe(model, tokenizer, spec.model, spec.revision, spec.adapter)
     log.info("loaded %s on %s in %s", spec.model, identity["device"], identity["dtype"])
     return LoadedModel(model, tokenizer, identity, spec)
+
+
+def _quiet() -> None:
+    """No progress bars of transformers: the run has its own, and logs are files."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
 
 
 def _check(spec: ModelSpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kl_core.models.load import LoadedModel, encode_prompt, encode_text
 from kl_core.records import Entry, Response
@@ -18,6 +19,16 @@ class Grouped:
 
     prompt_ids: tuple[int, ...]
     slots: tuple[int, ...]
+
+
+def display_name(loaded: LoadedModel) -> str:
+    """What tables call a model: the hub id, or a local folder's own name.
+
+    The whole path and the hash of the weights are in the run's parameters.
+    """
+    name = str(loaded.identity["name"])
+    folder = Path(name).expanduser()
+    return folder.resolve().name if folder.is_dir() else name
 
 
 def reasoning_prefix(loaded: LoadedModel, response: Response) -> tuple[int, ...]:

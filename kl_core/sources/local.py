@@ -15,6 +15,7 @@ from kl_core.models.engine import PrefixCacheEngine
 from kl_core.models.load import (
     LoadedModel,
     ModelSpec,
+    added_text_ids,
     encode_text,
     load_model,
     vocabulary_pieces,
@@ -31,11 +32,12 @@ from kl_core.records import (
     TokenDist,
     with_error,
 )
-from kl_core.sources.context import grouped
+from kl_core.sources.context import display_name, grouped
 from kl_core.sources.dists import dist_of, id_matrix
 
 NO_CONTEXT = "the first token has nothing before it: an empty prompt gives no distribution"
 LOW_COVERAGE = 0.9
+DEFAULT_TOP_K = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +59,38 @@ class Prepared:
 class LocalScorer:
     """Scores saved responses with one local model; P is the file's model, Q this one."""
 
-    def __init__(self, loaded: LoadedModel, engine: Engine, include_reasoning: bool) -> None:
+    def __init__(
+        self, loaded: LoadedModel, engine: Engine, top_k: int | None, include_reasoning: bool
+    ) -> None:
         self._loaded = loaded
         self._engine = engine
         self._include_reasoning = include_reasoning
-        self._vocab = Vocabulary(*vocabulary_pieces(loaded))
+        self._match_lists = top_k is None
+        self._vocab = Vocabulary(*vocabulary_pieces(loaded), added_text_ids(loaded))
         self._problems: list[Problem] = []
 
     @classmethod
     def load(
-        cls, spec: ModelSpec, top_k: int, batch_tokens: int, include_reasoning: bool
+        cls, spec: ModelSpec, top_k: int | None, batch_tokens: int, include_reasoning: bool
     ) -> LocalScorer:
         """Load the model and its engine.
+
+        Args:
+            top_k: length of model 2's lists. None: at each position as long as the file's,
+                so that equal models have a floor KL of 0; what else is known of the
+                DEFAULT_TOP_K likeliest stands beside the list.
 
         Raises:
             ModelError: the model cannot be loaded.
         """
         loaded = load_model(spec)
-        return cls(loaded, PrefixCacheEngine(loaded, top_k, batch_tokens), include_reasoning)
+        engine = PrefixCacheEngine(loaded, top_k or DEFAULT_TOP_K, batch_tokens)
+        return cls(loaded, engine, top_k, include_reasoning)
 
     @property
     def identity(self) -> dict[str, Any]:
         """Model 2 for params.json."""
-        name = str(self._loaded.identity["name"])
+        name = display_name(self._loaded)
         return {"model2": name, "identity2": self._loaded.identity, "engine": self._engine.kind}
 
     def problems(self) -> list[Problem]:
@@ -110,7 +121,7 @@ class LocalScorer:
             for (number, slot, prepared), one in zip(ready, scores, strict=True):
                 results[number][slot] = self._scored(entries[number], prepared, one)
         return [
-            ScoredEntry(entry, _model1(entry), str(self._loaded.identity["name"]), tuple(scored))
+            ScoredEntry(entry, _model1(entry), display_name(self._loaded), tuple(scored))
             for entry, scored in zip(entries, results, strict=True)
         ]
 
@@ -181,7 +192,10 @@ class LocalScorer:
             known.rank[index] = scores.rank[row]
             known.entropy[index] = scores.entropy[row]
             chosen_id = alignment.ids[row]
-            dists2[index] = dist_of(scores, row, self._vocab, chosen_id, prepared.wanted)
+            dists2[index] = self._listed_like(
+                response.positions[index].dist,
+                dist_of(scores, row, self._vocab, chosen_id, prepared.wanted),
+            )
         return measures.score(
             response,
             dists2,
@@ -191,6 +205,12 @@ class LocalScorer:
             spans=spans,
             span_logprob2=span_logprob2,
         )
+
+    def _listed_like(self, dist1: TokenDist | None, dist2: TokenDist) -> TokenDist:
+        """Model 2's list no longer than model 1's, unless a length was asked for."""
+        if not self._match_lists or dist1 is None:
+            return dist2
+        return replace(dist2, listed=min(dist1.listed, dist2.listed))
 
     def _refuse(self, entry: Entry, results: list[ScoredResponse], reason: str) -> None:
         self._problems.append(
@@ -205,7 +225,7 @@ class LocalScorer:
                 entry,
                 response,
                 f"only {100 * alignment.coverage:.0f} % of its tokens are tokens of "
-                f"{self._loaded.identity['name']}: the tokenizers differ",
+                f"{display_name(self._loaded)}: the tokenizers differ",
                 "Score with a model that has the same tokenizer for a full comparison.",
             )
 

@@ -13,6 +13,7 @@ from kl_core.formats.align import Vocabulary, align
 from kl_core.models.load import (
     LoadedModel,
     ModelSpec,
+    added_text_ids,
     encode_text,
     load_model,
     vocabulary_pieces,
@@ -29,7 +30,7 @@ from kl_core.records import (
     TokenDist,
     with_error,
 )
-from kl_core.sources.context import grouped
+from kl_core.sources.context import display_name, grouped
 from kl_core.sources.dists import dist_of
 from kl_core.sources.local import NO_CONTEXT
 
@@ -50,7 +51,7 @@ class LocalPair:
         self._top_k = top_k
         self._batch_tokens = batch_tokens
         self._include_reasoning = include_reasoning
-        self._vocab = Vocabulary(*vocabulary_pieces(models[0]))
+        self._vocab = Vocabulary(*vocabulary_pieces(models[0]), added_text_ids(models[0]))
         self._problems: list[Problem] = []
 
     @classmethod
@@ -75,8 +76,8 @@ class LocalPair:
         """Both models for params.json."""
         first, second = (loaded.identity for loaded in self._models)
         return {
-            "model1": str(first["name"]),
-            "model2": str(second["name"]),
+            "model1": display_name(self._models[0]),
+            "model2": display_name(self._models[1]),
             "identity1": first,
             "identity2": second,
         }
@@ -119,7 +120,7 @@ class LocalPair:
         for item, members, scores in zip(work, places, scored, strict=True):
             for (number, slot), ids_, one in zip(members, item.responses, scores, strict=True):
                 results[number][slot] = self._scored(entries[number], slot, ids_, one)
-        names = [str(loaded.identity["name"]) for loaded in self._models]
+        names = [display_name(loaded) for loaded in self._models]
         return [
             ScoredEntry(entry, names[0], names[1], tuple(scored_responses))
             for entry, scored_responses in zip(entries, results, strict=True)

@@ -33,9 +33,9 @@ def _headline(token: dict[str, Any], measure: str) -> Sentence:
     if lower is None:
         return [("The floor estimate here is ", False), (f"≈ {nats(kl)}", True), (" nats.", False)]
     return [
-        ("KL here is at least ", False),
+        ("KL here is certainly ", False),
         (f"≥ {nats(lower)}", True),
-        (" nats whatever the unseen tokens are; the floor estimate is ", False),
+        (" nats, whatever the unseen tokens are; the floor estimate is ", False),
         (f"≈ {nats(kl)}", True),
         (".", False),
     ]
@@ -55,6 +55,9 @@ def _meaning(token: dict[str, Any], measure: str) -> list[Sentence]:
         "≈ gives a token missing from a list that list's smallest probability, and "
         "certifies nothing."
     )
+    below = token["kl_lower"] is not None and token["kl"] < token["kl_lower"]
+    if below:
+        certified += " Here the estimate lies below the bound: trust the bound."
     return [[(certified, False)]]
 
 

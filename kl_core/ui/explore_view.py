@@ -87,7 +87,8 @@ def _by_position(
     info: RunInfo, row: dict[str, Any], measure: MeasureName, place: Explore
 ) -> None:
     data = cached.token_view(info.path, row["response_id"], measure, -1, 0)
-    key = f"chart_{info.id}_{row['response_id']}_{measure}"
+    # a chart of its own after each jump, so that the same bar can be clicked again
+    key = f"chart_{info.id}_{row['response_id']}_{measure}_{place.jump}"
 
     def clicked() -> None:
         points = st.session_state[key]["selection"]["points"]
@@ -95,8 +96,8 @@ def _by_position(
             place.go(int(points[0]["x"]))
 
     st.plotly_chart(
-        charts.by_position(data["values"], data["threshold"], data["signed"]), key=key, on_select=clicked,
-        selection_mode="points", config=_CHART,
+        charts.by_position(data["values"], data["threshold"], data["signed"]),
+        key=key, on_select=clicked, selection_mode="points", config=_CHART,
     )
     st.caption(f"{token_data.MEASURES[measure].label} along response {row['slot'] + 1}, in nats; "
                "click a bar to go to that token.")

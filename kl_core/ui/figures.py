@@ -73,5 +73,11 @@ def one_line(text: str, limit: int = 90) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+def model_name(name: str | None) -> str:
+    """A model as a heading names it: the last part of a path, a hub id as it is."""
+    parts = (name or "").replace("\\", "/").rstrip("/").split("/")
+    return parts[-1] if len(parts) > 2 or parts[0] in ("", ".", "..", "~") else "/".join(parts)
+
+
 def _minus(text: str) -> str:
     return text.replace("-", "−")

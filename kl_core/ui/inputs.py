@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,28 +48,43 @@ class TableRequest:
 
 def run_picker(runs: list[RunInfo], place: Explore) -> RunInfo:
     """The run to look at; choosing another resets what is below it."""
-    names = {info.id: run_label(info) for info in runs}
+    names = run_labels(runs)
     if place.run not in names:
-        place.choose_run(runs[0].id)
-    if st.session_state.get("pick_run") not in names:
-        st.session_state["pick_run"] = place.run
+        place.choose_run(next((info.id for info in runs if info.state == "done"), runs[0].id))
+    key = _pick("run", *names.values())
+    st.session_state[key] = place.run
 
     def chosen() -> None:
-        place.choose_run(st.session_state["pick_run"])
+        place.choose_run(st.session_state[key])
 
-    st.selectbox("Run", list(names), format_func=names.__getitem__, key="pick_run",
-                 on_change=chosen)
-    if place.run != st.session_state["pick_run"]:
-        place.choose_run(st.session_state["pick_run"])
+    st.selectbox("Run", list(names), format_func=names.__getitem__, key=key, on_change=chosen)
     return next(info for info in runs if info.id == place.run)
 
 
+def _pick(name: str, *labels: str) -> str:
+    """A picker's key, another one for other labels: the browser knows options by their label."""
+    digest = hashlib.sha256("\n".join(labels).encode("utf-8", "replace")).hexdigest()[:12]
+    return f"pick_{name}_{digest}"
+
+
+def run_labels(runs: list[RunInfo]) -> dict[str, str]:
+    """Run id → label, no two alike: the picker tells its options apart by their labels."""
+    labels = {info.id: run_label(info) for info in runs}
+    seen = list(labels.values())
+    return {
+        run: label if seen.count(label) == 1 else f"{label} · {run.rsplit('-', 1)[-1]}"
+        for run, label in labels.items()
+    }
+
+
 def run_label(info: RunInfo) -> str:
-    """One line that tells runs apart: models or title, kind, time."""
-    models = " → ".join(name for name in (info.model1, info.model2) if name)
+    """One line that tells runs apart: models or title, and time; the same in every state."""
+    models = [figures.model_name(name) for name in (info.model1, info.model2) if name]
+    title = f"{' → '.join(models)} · {info.kind}" if len(models) == 2 else (
+        " · ".join([info.title, *models])
+    )
     when = info.created[:16].replace("T", " ")
-    state = "" if info.state == "done" else f" · {info.state}"
-    return f"{figures.one_line(models or info.title, 60)} · {info.kind} {when}{state}"
+    return f"{figures.one_line(title, 70)} · {when}"
 
 
 def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
@@ -76,11 +92,12 @@ def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
     options = measures_for(summary.get("measure") is not None)
     if place.measure not in options:
         place.measure = options[0]
-    if st.session_state.get("pick_measure") not in options:
-        st.session_state["pick_measure"] = place.measure
+    labels = {name: _measure_label(name, summary) for name in options}
+    key = _pick("measure", *labels.values())
+    st.session_state.setdefault(key, place.measure)
     picked: MeasureName = st.selectbox(
-        "Colour by", options, format_func=lambda name: _measure_label(name, summary),
-        key="pick_measure", help="  \n".join(f"{MEASURES[n].label}: {MEASURES[n].help}"
+        "Colour by", options, format_func=labels.__getitem__, key=key,
+        help="  \n".join(f"{MEASURES[n].label}: {MEASURES[n].help}"
                                              for n in options),
     )
     place.measure = picked
@@ -96,11 +113,9 @@ def table_request(summary: dict[str, Any]) -> TableRequest:
     """The order and the search of the prompt table."""
     sorts = SORTS_SCORED if summary.get("measure") is not None else SORTS_RAW
     options = [*sorts, "prompt_id"]
-    if st.session_state.get("pick_sort") not in options:
-        st.session_state["pick_sort"] = options[0]
     left, right = st.columns([2, 3], gap="small")
     with left:
-        sort = st.selectbox("Sort prompts by", options, key="pick_sort",
+        sort = st.selectbox("Sort prompts by", options, key=_pick("sort", *options),
                             label_visibility="collapsed",
                             format_func=lambda name: f"by {sorts[name]}" if name in sorts
                             else _ARRIVALS)

@@ -31,8 +31,10 @@ def build(token: dict[str, Any], model1: str | None, model2: str | None) -> dict
     return {
         "position": token["position"],
         "token": visible.plain(token["token"]),
-        "model1": model1 or "model 1",
-        "model2": (model2 or "model 2") if top2 else None,
+        "model1": figures.model_name(model1) or "unnamed",
+        "name1": model1 or "",
+        "name2": model2 or "",
+        "model2": (figures.model_name(model2) or "unnamed") if top2 else None,
         "rows": [_public(row) for row in rows],
         "rest1": _rest(token["rest1"], top1),
         "rest2": _rest(token["rest2"], top2),
@@ -72,8 +74,8 @@ def _caps(token: dict[str, Any], top: list[dict[str, Any]], side: int) -> float 
     listed = [candidate["logprob"] for candidate in top if candidate["listed"]]
     rest = token[f"rest{side}"]
     bounds = [min(listed)] if listed else []
-    if rest is not None:
-        bounds.append(math.log(rest) if rest > 0 else -math.inf)
+    if rest is not None and rest > 0:  # rounding can leave a list with all of the mass
+        bounds.append(math.log(rest))
     return min(bounds, default=None)
 
 
@@ -140,4 +142,4 @@ def _rest(rest: float | None, top: Iterable[Any]) -> str:
 
 
 def _probability(p: float) -> str:
-    return "0" if p == 0 else f"{p:.3f}" if p >= 0.001 else f"{p:.0e}".replace("e-0", "e-")
+    return "0" if p == 0 else f"{p:.3f}" if p >= 0.001 else f"{p:.0e}".replace("e-0", "e−")

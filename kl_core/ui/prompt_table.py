@@ -27,7 +27,7 @@ def show(run_dir: Path, request: TableRequest, place: Explore, scored: bool) -> 
     if not found:
         _nothing(request)
         return None
-    offset = _page(found) * PAGE_ROWS
+    offset = _page(found, f"page_{run_dir.name}_{request.search}") * PAGE_ROWS
     table = cached.prompts(
         run_dir, request.sort, request.descending, PAGE_ROWS, offset, request.search
     )
@@ -90,12 +90,12 @@ def _config(request: TableRequest, top: float) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "mean_kl": number("mean KL", format="%.3g"),
         "mean_surprisal1": number("mean surprisal", format="%.3g"),
-        "max_kl": number("max", format="%.3g", width=50, help="Largest KL at one token, nats"),
+        "max_kl": number("max", format="%.3g", width=56, help="Largest KL at one token, nats"),
         "spark": config.LineChartColumn(
             "by position", width=78, color="red",
             help="KL (surprisal for raw responses) along the most divergent response"
         ),
-        "prompt": config.TextColumn("prompt", width=150),
+        "prompt": config.TextColumn("prompt", width=144),
         "n_responses": number("resp.", width=40, help="Responses in the file"),
         "with_logprobs": number("usable", width=52, help="Responses with log-probabilities"),
         "coverage": number("cov.", format="percent", width=50,
@@ -120,11 +120,11 @@ def _largest(run_dir: Path, request: TableRequest) -> float:
     return float(value) if value and 0 < value < float("inf") else 1.0
 
 
-def _page(found: int) -> int:
+def _page(found: int, key: str) -> int:
     pages = -(-found // PAGE_ROWS)
     if pages == 1:
         return 0
-    page = st.number_input(f"Page, of {pages:,}", 1, pages, key="prompt_page")
+    page = st.number_input(f"Page, of {pages:,}", 1, pages, key=key)
     return int(page) - 1
 
 

@@ -73,10 +73,11 @@ def body(
             place.position = position
 
     if place.position is None or place.position >= row["tokens"]:
-        place.position = place.start = row["max_position"] or 0
-    start = place.position if place.start is None else place.start
-    place.start = start
-    data = cached.token_view(run_dir, row["response_id"], measure, start, place.jump)
+        place.position = row["max_position"] or 0
+    drawn = f"{key}/{queries.run_version(run_dir)}/{measure}"
+    if place.start is None or place.drawn != drawn:
+        place.start, place.drawn = place.position, drawn
+    data = cached.token_view(run_dir, row["response_id"], measure, place.start, place.jump)
     token_view.show(data, key, moved)
     token = queries.token(cached.cursor(run_dir), row["response_id"], place.position)
     if token is not None:

@@ -26,6 +26,7 @@ class Explore:
         position: selected token, None for the highest.
         measure: what colours the text, None for the first there is.
         start, jump: where the token view has to go, and a count of such requests.
+        drawn: what the token view shows; drawn anew, it starts at `position`.
     """
 
     run: str | None = None
@@ -35,6 +36,7 @@ class Explore:
     measure: str | None = None
     start: int | None = None
     jump: int = 0
+    drawn: str = ""
 
     def choose_run(self, run: str) -> None:
         """Another run: everything below it starts afresh."""

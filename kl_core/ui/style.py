@@ -8,6 +8,7 @@ _CSS = """<style>
 .stMainBlockContainer { padding: 1.1rem 1.6rem 1.5rem; max-width: none }
 header.stAppHeader { background: transparent; pointer-events: none; height: 2.2rem; min-height: 0 }
 header.stAppHeader > * { pointer-events: auto }
+[data-testid="stSidebar"][data-collapsed="false"] { width: 200px !important; min-width: 200px }
 [data-testid="stSidebarHeader"] { height: 2.6rem; padding-top: .4rem; margin-bottom: 0 }
 .stMainBlockContainer [data-testid="stVerticalBlock"] { gap: .55rem }
 .stMainBlockContainer h1 { font-size: 1.45rem; padding: 0 0 .6rem }
@@ -23,7 +24,6 @@ header.stAppHeader > * { pointer-events: auto }
 @media (max-width: 1000px) {
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
     flex-direction: column; gap: .6rem }
-  [data-testid="stSidebar"][aria-expanded="true"] { width: 190px !important; min-width: 190px }
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
     > [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; min-width: 100% }
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
@@ -39,7 +39,7 @@ header.stAppHeader > * { pointer-events: auto }
 </style>"""
 
 
-_NARROW = "<style>.stMainBlockContainer { max-width: 940px; margin-left: 0 }</style>"
+_NARROW = "<style>.stMainBlockContainer { max-width: 940px; margin: 0 auto 0 0 }</style>"
 
 
 def apply(narrow: bool = False) -> None:

@@ -93,11 +93,11 @@ export default function ({ parentElement, data }) {
 
 function head(grid, data) {
   const one = make('div', 'head', 'model 1 · ' + data.model1);
-  one.title = data.model1;
+  one.title = data.name1;
   if (!data.model2) { grid.append(make('div', 'head', 'token'), one); return; }
   one.style.textAlign = 'right';
   const two = make('div', 'head', 'model 2 · ' + data.model2);
-  two.title = data.model2;
+  two.title = data.name2;
   const delta = make('div', 'head delta', 'Δ nats');
   delta.title = 'ln P − ln Q: positive where model 1 likes the token more';
   grid.append(one, make('div', 'head'), two, delta);

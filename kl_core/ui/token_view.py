@@ -30,5 +30,5 @@ def show(data: dict[str, Any], key: str, on_move: Callable[[], None]) -> None:
 def selected(key: str) -> int | None:
     """The position last selected in the view, None before the first click."""
     state = st.session_state.get(key)
-    position = state.get("pos") if state else None
-    return int(position) if isinstance(position, int | float) else None
+    moved = state.get("pos") if state else None
+    return int(moved["at"]) if moved else None

@@ -30,7 +30,8 @@ export default function (component) {
   const { parentElement, data, setStateValue } = component;
   let view = views.get(parentElement);
   if (!view) { view = new View(parentElement); views.set(parentElement, view); }
-  view.send = (pos) => setStateValue('pos', pos);
+  // a stamp beside the position: going back to a token counts as a move, too
+  view.send = (at) => setStateValue('pos', { at, stamp: performance.now() });
   if (view.id !== data.id) view.draw(data);
   if (data.jump && view.jump !== data.jump) view.select(data.start, false, true);
   view.jump = data.jump;

@@ -37,7 +37,7 @@ def test_a_reader_gets_from_the_sorted_table_to_both_models_lists(app, runs, ope
     panel_at(page, 5)
     assert page.locator(".sel").inner_text().strip() == "Lyon"
     assert page.locator(".name.sampled").inner_text() == "␣Lyon"
-    assert "at least" in page.locator(".why").inner_text()
+    assert "certainly" in page.locator(".why").inner_text()
     page.locator(".t").nth(3).click()
     panel_at(page, 3)
     assert page.locator(".name.sampled").inner_text() == "␣France"
@@ -108,6 +108,20 @@ def test_a_bar_of_the_chart_leads_to_its_token(app, runs, open_page) -> None:
     page.mouse.click(tallest["x"] + tallest["width"] / 2, tallest["y"] + tallest["height"] - 4)
     panel_at(page, 5)
     assert page.locator(".sel").inner_text().strip() == "Lyon"
+    page.locator(".t").nth(2).click()
+    panel_at(page, 2)
+
+
+def test_another_measure_keeps_the_place(app, runs, open_page) -> None:
+    """Colouring by the log-ratio leaves the same token selected in text and panel."""
+    page = open_page(f"{app}/?run={runs['planted'].name}")
+    panel_at(page, 5)
+    page.locator(".t").nth(8).click()
+    panel_at(page, 8)
+    pick(page, "Colour by", "log-ratio")
+    page.locator(".foot", has_text="model 2 likelier").wait_for()
+    panel_at(page, 8)
+    assert page.locator(".sel").get_attribute("id") == "t8"
 
 
 def test_hostile_text_stays_text(app, runs, open_page) -> None:

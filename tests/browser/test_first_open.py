@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kl_core.store import runs
-from tests.browser.conftest import served
+from tests.browser.conftest import picked, served
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -17,7 +17,8 @@ def test_the_first_open_imports_the_sample_once_and_shows_it(tmp_path: Path, ope
     runs_dir = tmp_path / "runs"
     with served(runs_dir) as app:
         page = open_page(app, wait=".name.sampled")
-        assert "tiny-base" in page.get_by_role("combobox", name="Run").input_value()
+        assert page.get_by_text("model 1 · tiny-base").is_visible()
+        assert picked(page, "Run").startswith("import of results") or " → " in picked(page, "Run")
         assert page.locator(".up").count() > 0
         open_page(app, wait=".name.sampled")
         assert len(runs.list_runs(runs_dir)) == 1

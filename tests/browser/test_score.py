@@ -29,7 +29,7 @@ def test_a_scoring_run_is_started_watched_and_opened(tmp_path: Path, open_page) 
         assert [info.kind for info in runs.list_runs(runs_dir)].count("score") == 1
         page.get_by_role("button", name="Open in Explore").click()
         page.locator(".name.sampled").wait_for()
-        assert "at least" in page.locator(".why").inner_text()
+        assert "certainly" in page.locator(".why").inner_text()
 
 
 def test_a_run_that_cannot_work_says_why_and_offers_to_resume(tmp_path: Path, open_page) -> None:

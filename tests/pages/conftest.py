@@ -33,6 +33,11 @@ def opened(page: str | None = None, **address: str) -> AppTest:
     return app
 
 
+def picker(app: AppTest, label: str):
+    """The select box with a label."""
+    return next(box for box in app.selectbox if box.label == label)
+
+
 def texts(app: AppTest) -> str:
     """Everything the page says in plain text, captions and boxes included."""
     parts = [*app.text, *app.caption, *app.info, *app.warning, *app.markdown]

@@ -11,7 +11,7 @@ import pytest
 from kl_core.jobs import launch
 from kl_core.store import runs
 from kl_core.store.runs import Status
-from tests.pages.conftest import APP, opened, texts
+from tests.pages.conftest import APP, opened, picker, texts
 from tests.ui import made_runs
 
 
@@ -46,10 +46,21 @@ def test_choosing_another_run_starts_afresh_there(root: Path) -> None:
     made_runs.planted(root)
     raw = made_runs.raw(root)
     app = opened(run=next(p.name for p in runs.run_folders(root) if "made" in p.name), prompt="7")
-    app.selectbox(key="pick_run").set_value(raw.name).run()
+    picker(app, "Run").set_value(raw.name).run()
     assert app.query_params["run"] == raw.name
     assert app.query_params["measure"] == "surprisal1"
     assert "a second model adds the divergence" in texts(app)
+
+
+def test_runs_that_look_alike_still_have_labels_of_their_own(root: Path) -> None:
+    """Two runs of the same models in the same minute: the picker keeps the one in the link."""
+    made_runs.planted(root, prompts=4)
+    made_runs.hostile(root)
+    for path in runs.run_folders(root):
+        app = opened(run=path.name)
+        picker(app, "Colour by").set_value("log_ratio").run()
+        assert app.query_params["run"] == path.name
+        assert len(set(picker(app, "Run").options)) == 2
 
 
 def test_a_search_that_finds_nothing_says_what_to_do(root: Path) -> None:

@@ -19,9 +19,9 @@ torch.set_num_threads(1)
 
 
 @functools.cache
-def scorer(model, include_reasoning=False, raw=False):
+def scorer(model, include_reasoning=False, raw=False, top_k=None):
     spec = ModelSpec(model, dtype="float32", device="cpu", raw=raw)
-    return LocalScorer.load(spec, 20, 4096, include_reasoning)
+    return LocalScorer.load(spec, top_k, 4096, include_reasoning)
 
 
 @functools.cache
@@ -37,8 +37,8 @@ def sample_entries(folder="openrouter"):
 
 
 @functools.cache
-def scored_sample(model):
-    return tuple(scorer(model).score(sample_entries()))
+def scored_sample(model, top_k=None):
+    return tuple(scorer(model, top_k=top_k).score(sample_entries()))
 
 
 @pytest.fixture(scope="session")

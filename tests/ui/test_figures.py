@@ -27,6 +27,16 @@ def test_a_share_is_never_rounded_up_to_everything(value: float, text: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "shown"),
+    [("meta/llama", "meta/llama"), ("/data/models/mine/", "mine"), ("tiny", "tiny"), (None, ""),
+     ("sample_data/models/tiny-base", "tiny-base"), ("./mine", "mine")],
+)
+def test_a_model_path_shows_as_its_last_part(name: str | None, shown: str) -> None:
+    """Hub ids stay whole, folders are named by their last part."""
+    assert figures.model_name(name) == shown
+
+
+@pytest.mark.parametrize(
     ("rank", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (22, "22nd")]
 )
 def test_ranks_read_as_english(rank: int, text: str) -> None:

@@ -42,6 +42,12 @@ def test_a_token_outside_a_list_is_bounded_by_its_smallest_entry_and_the_rest() 
     assert wide["text"] == "≤ 0.060"
 
 
+def test_a_list_that_rounds_to_all_of_the_mass_bounds_by_its_smallest_entry() -> None:
+    """A remaining mass of zero is rounding, not a proof that nothing else can happen."""
+    side = panel_data.build(row(rest1=0.0), "base", "tuned")["rows"][2]["side1"]
+    assert side["text"] == "≤ 0.060"
+
+
 def test_a_token_known_besides_the_list_is_no_bound_for_others() -> None:
     """A server's appended token is known mass, not the list's k-th entry."""
     rows = panel_data.build(row(top1=[candidate(" Lyon", .9, 1), candidate(" Rome", .03, 9)],
@@ -83,6 +89,12 @@ def test_the_certified_bound_stands_beside_the_estimate() -> None:
     text = said(row(), "floor")
     assert "≥ 3.88" in text and "≈ 4.02" in text
     assert "certified" in text and "3rd in model 2's" in text
+
+
+def test_an_estimate_below_the_certified_bound_is_pointed_out() -> None:
+    """The floor can lie below what is certain; the reader is told which to trust."""
+    assert "trust the bound" in said(row(kl=3.5), "floor")
+    assert "trust the bound" not in said(row(), "floor")
 
 
 def test_whole_vocabularies_are_called_exact() -> None:
