@@ -21,8 +21,17 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from kl_core.records import Entry, Message, Position, Response, ScoredEntry, ScoredResponse, Token
-from kl_core.records import TokenDist, TokenMeasures
+from kl_core.records import (
+    Entry,
+    Message,
+    Position,
+    Response,
+    ScoredEntry,
+    ScoredResponse,
+    Token,
+    TokenDist,
+    TokenMeasures,
+)
 from kl_core.store import parts, queries, runs
 from kl_core.store.build import build_database
 
@@ -44,7 +53,7 @@ def make_response(rng: np.random.Generator, tokens: int, vocab: list[Token]) -> 
         for side in logprobs
     ]
     kl = rng.exponential(0.05, tokens)
-    floats = {name: kl * 1 for name in TokenMeasures.__dataclass_fields__}
+    floats = dict.fromkeys(TokenMeasures.__dataclass_fields__, kl * 1)
     ranks = np.ones(tokens, dtype=np.int64)
     measures = TokenMeasures(**(floats | {"rank1": ranks, "rank2": ranks, "censored": kl < 0}))
     sampled = [vocab[i] for i in ids[:, 0].tolist()]

@@ -40,9 +40,13 @@ def arguments(kind: str, options: Mapping[str, Any]) -> list[str]:
     for name, value in options.items():
         if value is None or value is False or value == "" or name == positional:
             continue
-        words.append("--" + name.replace("_", "-"))
-        if value is not True:
-            words.append(str(value))
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(option)
+        elif str(value).startswith("-"):  # one word, or it would read as an option
+            words.append(f"{option}={value}")
+        else:
+            words += [option, str(value)]
     return words
 
 

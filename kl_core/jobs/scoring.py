@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,27 @@ from kl_core.records import Entry, ScoredEntry
 from kl_core.sources.base import Source
 from kl_core.store import runs
 
-GROUP_TOKENS = 16_384
-GROUP_PROMPTS = 32
+GROUP_SECONDS = 5.0
+FIRST_GROUP_TOKENS = 1_024
+LARGEST_GROUP_TOKENS = 65_536
+GROUP_PROMPTS = 256
+
+
+class GroupSize:
+    """How many tokens to score between two saves: about GROUP_SECONDS of work.
+
+    A cancel waits for a group, a kill loses one, and the progress moves with each; large
+    groups fill batches better. The speed of the model decides.
+    """
+
+    def __init__(self) -> None:
+        self.tokens = FIRST_GROUP_TOKENS
+
+    def learn(self, tokens: int, seconds: float) -> None:
+        """Take in how long a group took; the size at most quadruples at a time."""
+        fitting = int(tokens / max(seconds, 1e-3) * GROUP_SECONDS)
+        bounded = min(fitting, 4 * self.tokens, LARGEST_GROUP_TOKENS)
+        self.tokens = max(bounded, FIRST_GROUP_TOKENS // 8)
 
 
 def score_all(
@@ -39,7 +59,9 @@ def score_all(
     total = source.size_bytes if max_prompts is None else max_prompts
     worker.stage("scoring", total, "bytes" if max_prompts is None else "prompts")
     tokens = prompts = skipped = 0
-    for group in groups(source, worker, max_prompts):
+    size = GroupSize()
+    for group in groups(source, worker, max_prompts, size):
+        began = time.monotonic()
         fresh = [item for item in group if item.prompt_id not in worker.finished]
         scored = loaded.score([item.source for item in fresh])
         worker.parts.add_problems(loaded.problems())
@@ -49,6 +71,7 @@ def score_all(
             worker.parts.add(item.prompt_id, item.first_response_id, entry)
         if fresh:
             worker.parts.flush()
+            size.learn(sum(count_tokens(item.source) for item in fresh), time.monotonic() - began)
         tokens += sum(count_tokens(item.source) for item in group)
         prompts += len(group)
         done = group[-1].read_bytes if max_prompts is None else prompts
@@ -68,14 +91,16 @@ def _refuse_shared_names(source: Input) -> None:
         names.claim(Entry(file.name, 0, 1, (), None, ()))
 
 
-def groups(source: Input, worker: Worker, max_prompts: int | None) -> Iterator[list[Numbered]]:
-    """Neighbouring prompts with enough tokens to fill batches; cancelling is checked between."""
+def groups(
+    source: Input, worker: Worker, max_prompts: int | None, limit: GroupSize
+) -> Iterator[list[Numbered]]:
+    """Neighbouring prompts with enough tokens together; cancelling is checked between."""
     group: list[Numbered] = []
     size = 0
     for item in numbered(source, worker, max_prompts):
         group.append(item)
         size += count_tokens(item.source)
-        if size >= GROUP_TOKENS or len(group) >= GROUP_PROMPTS:
+        if size >= limit.tokens or len(group) >= GROUP_PROMPTS:
             yield group
             group, size = [], 0
     if group:

@@ -22,7 +22,7 @@ from typing import Any
 
 from kl_core import __version__
 from kl_core.errors import KLExplorerError, RunCancelled, RunError
-from kl_core.store import process, runs
+from kl_core.store import process, queries, runs
 from kl_core.store.build import build_database, newest_database
 from kl_core.store.parts import PartWriter, finished_prompts
 from kl_core.store.runs import Status
@@ -189,7 +189,8 @@ def _work_to_an_end(worker: Worker, work: Callable[[Worker], None]) -> None:
         worker.finish("cancelled", message=str(error))
         raise
     except BaseException as error:
-        worker.log(traceback.format_exc())
+        if not isinstance(error, KLExplorerError):
+            worker.log(traceback.format_exc())
         sentence = str(error) if isinstance(error, KLExplorerError) else _unexpected(error)
         worker.finish("failed", error=sentence)
         if isinstance(error, KLExplorerError) or not isinstance(error, Exception):
@@ -200,6 +201,10 @@ def _work_to_an_end(worker: Worker, work: Callable[[Worker], None]) -> None:
 def _build(worker: Worker) -> None:
     worker.stage("building the database", None, "")
     build_database(worker.run_dir)
+    opened = queries.open_run(worker.run_dir)
+    figures = queries.summary(opened.cursor())
+    opened.connection.close()
+    runs.update_params(worker.run_dir, **{key: figures.get(key) for key in ("model1", "model2")})
 
 
 def _unexpected(error: BaseException) -> str:

@@ -108,7 +108,7 @@ def _quiet() -> None:
     """No progress bars of transformers: the run has its own, and logs are files."""
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _check(spec: ModelSpec) -> None:

@@ -13,8 +13,18 @@ from kl_core.ui import token_data
 from kl_core.ui.token_data import MeasureName
 
 _TOKEN_DATA_COLUMNS = (
-    "token", "data", "special", "kl", "kl_lower", "log_ratio", "logprob1", "logprob2",
-    "censored", "reason", "span_start", "span_end",
+    "token",
+    "data",
+    "special",
+    "kl",
+    "kl_lower",
+    "log_ratio",
+    "logprob1",
+    "logprob2",
+    "censored",
+    "reason",
+    "span_start",
+    "span_end",
 )
 
 
@@ -53,9 +63,7 @@ def token_view(
     run_dir: Path, response_id: int, measure: MeasureName, start: int, jump: int
 ) -> dict[str, Any]:
     """The token view's data; the same object for the same arguments."""
-    data = _token_view(
-        str(run_dir), queries.run_version(run_dir), response_id, measure
-    )
+    data = _token_view(str(run_dir), queries.run_version(run_dir), response_id, measure)
     return {**data, "start": start, "jump": jump}
 
 

@@ -28,7 +28,9 @@ def by_position(
     strengths = [1.0 if abs(height) >= threshold else 0.45 for height in heights]
     figure = go.Figure(
         go.Bar(
-            x=places, y=heights, customdata=places,
+            x=places,
+            y=heights,
+            customdata=places,
             marker={"color": colours, "opacity": strengths, "line": {"width": 0}},
             width=max(1.0, len(values) / MAX_BARS) * 0.9,
             hovertemplate="position %{x}: %{y:.3~g} nats<extra></extra>",
@@ -42,8 +44,11 @@ def binned(values: Sequence[float | str | None]) -> tuple[list[int], list[float]
     size = -(-len(values) // MAX_BARS) or 1
     places, heights = [], []
     for start in range(0, len(values), size):
-        stretch = [(abs(v), i) for i in range(start, min(start + size, len(values)))
-                   if (v := _finite(values[i])) is not None]
+        stretch = [
+            (abs(v), i)
+            for i in range(start, min(start + size, len(values)))
+            if (v := _finite(values[i])) is not None
+        ]
         if stretch:
             _, place = max(stretch)
             places.append(place)
@@ -55,13 +60,18 @@ def histogram(bins: pa.Table, marks: dict[str, float | None]) -> go.Figure:
     """Tokens of the run by value, both axes logarithmic; `marks` are percentiles to show."""
     rows = bins.to_pylist()
     smallest = min((row["lo"] for row in rows if row["lo"] > 0), default=1e-6)
-    low = [max(row["lo"], smallest / 10 ** 0.125) for row in rows]
-    high = [row["hi"] if math.isfinite(row["hi"]) else row["lo"] * 10 ** 0.125 for row in rows]
-    middle = [math.log10(math.sqrt(a * b)) if a > 0 and b > 0 else -6.0
-              for a, b in zip(low, high, strict=True)]
+    low = [max(row["lo"], smallest / 10**0.125) for row in rows]
+    high = [row["hi"] if math.isfinite(row["hi"]) else row["lo"] * 10**0.125 for row in rows]
+    middle = [
+        math.log10(math.sqrt(a * b)) if a > 0 and b > 0 else -6.0
+        for a, b in zip(low, high, strict=True)
+    ]
     figure = go.Figure(
         go.Bar(
-            x=middle, y=[row["count"] for row in rows], width=0.115, marker={"color": GREY},
+            x=middle,
+            y=[row["count"] for row in rows],
+            width=0.115,
+            marker={"color": GREY},
             customdata=[[row["lo"], row["hi"]] for row in rows],
             hovertemplate="%{customdata[0]:.3~g} to %{customdata[1]:.3~g} nats: "
             "%{y:,} tokens<extra></extra>",
@@ -71,20 +81,32 @@ def histogram(bins: pa.Table, marks: dict[str, float | None]) -> go.Figure:
         if value is not None and 0 < value < math.inf:
             figure.add_vline(math.log10(value), line={"color": RED, "width": 1, "dash": "dot"})
             figure.add_annotation(
-                x=math.log10(value), y=1 - 0.17 * row, yref="paper", text=name, showarrow=False,
-                font={"size": 10, "color": RED}, xanchor="left", yanchor="top",
+                x=math.log10(value),
+                y=1 - 0.17 * row,
+                yref="paper",
+                text=name,
+                showarrow=False,
+                font={"size": 10, "color": RED},
+                xanchor="left",
+                yanchor="top",
             )
     ticks = range(-6, 3)
     _plain(figure, "nats (the first bar holds everything below it)", 132)
-    figure.update_xaxes(tickvals=list(ticks), ticktext=[f"{10.0 ** t:g}" for t in ticks])
+    figure.update_xaxes(tickvals=list(ticks), ticktext=[f"{10.0**t:g}" for t in ticks])
     figure.update_yaxes(type="log", dtick=1)
     return figure
 
 
 def _plain(figure: go.Figure, x_title: str, height: int) -> go.Figure:
     figure.update_layout(
-        height=height, margin=_MARGIN, showlegend=False, bargap=0, dragmode=False,
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"size": 11},
+        height=height,
+        margin=_MARGIN,
+        showlegend=False,
+        bargap=0,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"size": 11},
         clickmode="event+select",
     )
     title = {"text": x_title, "font": {"size": 10}, "standoff": 2}

@@ -10,6 +10,7 @@ from typing import Any
 
 from kl_core.ui.figures import nats, ordinal
 
+_SHORT_LIST, _RUNAWAY = 5, 5
 Sentence = list[tuple[str, bool]]
 
 
@@ -58,7 +59,19 @@ def _meaning(token: dict[str, Any], measure: str) -> list[Sentence]:
     below = token["kl_lower"] is not None and token["kl"] < token["kl_lower"]
     if below:
         certified += " Here the estimate lies below the bound: trust the bound."
-    return [[(certified, False)]]
+    return [[(certified + _doubt(token), False)]]
+
+
+def _doubt(token: dict[str, Any]) -> str:
+    """A warning where a short list lets the floor estimate run away from the bound."""
+    kl, lower = token["kl"], token["kl_lower"]
+    sizes = [sum(c["listed"] for c in token[side] or []) for side in ("top1", "top2")]
+    if lower is None or min(sizes) >= _SHORT_LIST or kl < _RUNAWAY * lower + 0.1:
+        return ""
+    return (
+        f" The lists have {sizes[0]} and {sizes[1]} entries: with so short a list the "
+        "estimate can be far too high."
+    )
 
 
 def _sampled(token: dict[str, Any]) -> Sentence:

@@ -71,7 +71,10 @@ def _counts(info: RunInfo, summary: dict[str, Any]) -> None:
 
 
 def _charts(
-    info: RunInfo, row: dict[str, Any] | None, measure: MeasureName, place: Explore,
+    info: RunInfo,
+    row: dict[str, Any] | None,
+    measure: MeasureName,
+    place: Explore,
     summary: dict[str, Any],
 ) -> None:
     here, whole = st.tabs(["By position", "Histogram of the run"])
@@ -83,9 +86,7 @@ def _charts(
         _histogram(info, column if summary.get("measure") else "surprisal1", summary)
 
 
-def _by_position(
-    info: RunInfo, row: dict[str, Any], measure: MeasureName, place: Explore
-) -> None:
+def _by_position(info: RunInfo, row: dict[str, Any], measure: MeasureName, place: Explore) -> None:
     data = cached.token_view(info.path, row["response_id"], measure, -1, 0)
     # a chart of its own after each jump, so that the same bar can be clicked again
     key = f"chart_{info.id}_{row['response_id']}_{measure}_{place.jump}"
@@ -97,10 +98,15 @@ def _by_position(
 
     st.plotly_chart(
         charts.by_position(data["values"], data["threshold"], data["signed"]),
-        key=key, on_select=clicked, selection_mode="points", config=_CHART,
+        key=key,
+        on_select=clicked,
+        selection_mode="points",
+        config=_CHART,
     )
-    st.caption(f"{token_data.MEASURES[measure].label} along response {row['slot'] + 1}, in nats; "
-               "click a bar to go to that token.")
+    st.caption(
+        f"{token_data.MEASURES[measure].label} along response {row['slot'] + 1}, in nats; "
+        "click a bar to go to that token."
+    )
 
 
 def _histogram(info: RunInfo, column: str, summary: dict[str, Any]) -> None:
@@ -110,9 +116,13 @@ def _histogram(info: RunInfo, column: str, summary: dict[str, Any]) -> None:
         return
     marks = {}
     if column == "kl":
-        marks = {"median": summary["median_kl"], "90 %": summary["p90_kl"],
-                 "99 %": summary["p99_kl"]}
-    st.plotly_chart(charts.histogram(bins, marks), key=f"histogram_{info.id}_{column}",
-                    config=_CHART)
+        marks = {
+            "median": summary["median_kl"],
+            "90 %": summary["p90_kl"],
+            "99 %": summary["p99_kl"],
+        }
+    st.plotly_chart(
+        charts.histogram(bins, marks), key=f"histogram_{info.id}_{column}", config=_CHART
+    )
     shown = {"kl": "KL", "kl_lower": "certified KL", "surprisal1": "Surprisal"}[column]
     st.caption(f"{shown} of every scored token of the run; both axes are logarithmic.")

@@ -80,8 +80,10 @@ def run_labels(runs: list[RunInfo]) -> dict[str, str]:
 def run_label(info: RunInfo) -> str:
     """One line that tells runs apart: models or title, and time; the same in every state."""
     models = [figures.model_name(name) for name in (info.model1, info.model2) if name]
-    title = f"{' → '.join(models)} · {info.kind}" if len(models) == 2 else (
-        " · ".join([info.title, *models])
+    title = (
+        f"{' → '.join(models)} · {info.kind}"
+        if len(models) == 2
+        else (" · ".join([info.title, *models]))
     )
     when = info.created[:16].replace("T", " ")
     return f"{figures.one_line(title, 70)} · {when}"
@@ -96,9 +98,11 @@ def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
     key = _pick("measure", *labels.values())
     st.session_state.setdefault(key, place.measure)
     picked: MeasureName = st.selectbox(
-        "Colour by", options, format_func=labels.__getitem__, key=key,
-        help="  \n".join(f"{MEASURES[n].label}: {MEASURES[n].help}"
-                                             for n in options),
+        "Colour by",
+        options,
+        format_func=labels.__getitem__,
+        key=key,
+        help="  \n".join(f"{MEASURES[n].label}: {MEASURES[n].help}" for n in options),
     )
     place.measure = picked
     return picked
@@ -115,14 +119,20 @@ def table_request(summary: dict[str, Any]) -> TableRequest:
     options = [*sorts, "prompt_id"]
     left, right = st.columns([2, 3], gap="small")
     with left:
-        sort = st.selectbox("Sort prompts by", options, key=_pick("sort", *options),
-                            label_visibility="collapsed",
-                            format_func=lambda name: f"by {sorts[name]}" if name in sorts
-                            else _ARRIVALS)
+        sort = st.selectbox(
+            "Sort prompts by",
+            options,
+            key=_pick("sort", *options),
+            label_visibility="collapsed",
+            format_func=lambda name: f"by {sorts[name]}" if name in sorts else _ARRIVALS,
+        )
     with right:
-        search = st.text_input("Search prompts and responses", key="search_prompts",
-                               label_visibility="collapsed",
-                               placeholder="Search prompts and responses")
+        search = st.text_input(
+            "Search prompts and responses",
+            key="search_prompts",
+            label_visibility="collapsed",
+            placeholder="Search prompts and responses",
+        )
     shown = sort if sort in sorts else options[0]
     return TableRequest(sort, sorts[shown], search.strip())
 
@@ -138,7 +148,8 @@ def offer_scoring(info: RunInfo) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             "These responses come from one model, so the text shows its surprisal; a second "
-            "model adds the divergence.", width="content",
+            "model adds the divergence.",
+            width="content",
         )
         folder = folder_for_scoring(info)
         if st.button("Score these", key="score_these", type="primary"):

@@ -29,11 +29,15 @@ def listing(run_dir: Path, found: int) -> None:
         "where, why, and what to do."
     )
     st.dataframe(
-        queries.problems(cached.cursor(run_dir), _SHOWN), hide_index=True, width=760,
+        queries.problems(cached.cursor(run_dir), _SHOWN),
+        hide_index=True,
+        width=760,
         height=35 * (min(found, 8) + 1) + 3,
         column_config={
-            "file": "file", "place": st.column_config.TextColumn("where", width=130),
-            "reason": "what happened", "hint": "what to do",
+            "file": "file",
+            "place": st.column_config.TextColumn("where", width=130),
+            "reason": "what happened",
+            "hint": "what to do",
         },
     )
     if found > _SHOWN:

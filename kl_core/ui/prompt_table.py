@@ -92,21 +92,32 @@ def _config(request: TableRequest, top: float) -> dict[str, Any]:
         "mean_surprisal1": number("mean surprisal", format="%.3g"),
         "max_kl": number("max", format="%.3g", width=56, help="Largest KL at one token, nats"),
         "spark": config.LineChartColumn(
-            "by position", width=78, color="red",
-            help="KL (surprisal for raw responses) along the most divergent response"
+            "by position",
+            width=78,
+            color="red",
+            help="KL (surprisal for raw responses) along the most divergent response",
         ),
         "prompt": config.TextColumn("prompt", width=144),
         "n_responses": number("resp.", width=40, help="Responses in the file"),
         "with_logprobs": number("usable", width=52, help="Responses with log-probabilities"),
-        "coverage": number("cov.", format="percent", width=50,
-                           help="Share of the log-probability entries that have a KL"),
+        "coverage": number(
+            "cov.",
+            format="percent",
+            width=50,
+            help="Share of the log-probability entries that have a KL",
+        ),
     }
     if request.sort == "mean_log_ratio":
         columns[lead] = number(request.label, format="%.3g", width=96)
     else:
         columns[lead] = config.ProgressColumn(
-            request.label, format="%.3g", min_value=0, max_value=top, width=88, color="red",
-            help=f"{request.label} of the prompt; the bar is relative to the run's highest"
+            request.label,
+            format="%.3g",
+            min_value=0,
+            max_value=top,
+            width=88,
+            color="red",
+            help=f"{request.label} of the prompt; the bar is relative to the run's highest",
         )
     return columns
 

@@ -90,30 +90,48 @@ def stats(response: dict[str, Any], measure: str | None) -> list[Stat]:
     tokens = count(response["tokens"])
     if measure is None:
         return [
-            (nats(response["mean_surprisal1"]), "mean surprisal, nats",
-             "Mean of −ln P of the sampled tokens under model 1."),
-            (nats(response["mean_entropy1"]), "mean entropy, nats",
-             "Mean entropy of model 1's renormalised top-k lists."),
+            (
+                nats(response["mean_surprisal1"]),
+                "mean surprisal, nats",
+                "Mean of −ln P of the sampled tokens under model 1.",
+            ),
+            (
+                nats(response["mean_entropy1"]),
+                "mean entropy, nats",
+                "Mean entropy of model 1's renormalised top-k lists.",
+            ),
             (tokens, "tokens", "Positions with log-probabilities in the file."),
         ]
     sign = "" if measure == "full" else "≈ "
     kind = "exact, over the whole vocabulary" if measure == "full" else "estimated from two lists"
     scored = f"tokens, {percent(response['coverage'])} scored"
     out: list[Stat] = [
-        (sign + nats(response["mean_kl"]), "mean KL, nats",
-         f"Mean KL(model 1‖model 2) over the scored tokens, {kind}."),
+        (
+            sign + nats(response["mean_kl"]),
+            "mean KL, nats",
+            f"Mean KL(model 1‖model 2) over the scored tokens, {kind}.",
+        ),
     ]
     if measure == "full":
-        out.append((nats(response["mean_reverse"]), "mean KL(2‖1)",
-                    "The same the other way round."))
+        out.append(
+            (nats(response["mean_reverse"]), "mean KL(2‖1)", "The same the other way round.")
+        )
     else:
-        out.append(("≥ " + nats(response["mean_lower"]), "certified",
-                    "No pair of full distributions that agrees with the lists has a smaller mean."))
+        out.append(
+            (
+                "≥ " + nats(response["mean_lower"]),
+                "certified",
+                "No pair of full distributions that agrees with the lists has a smaller mean.",
+            )
+        )
     return [
         *out,
         (sign + nats(response["max_kl"]), "max", "The largest KL at one token."),
         (sign + nats(response["median_kl"]), "median", "Half of the scored tokens lie below."),
         (tokens, scored, "All log-probability entries, and the share that has a KL."),
-        (count(response["censored"]), "censored",
-         "Tokens outside model 2's list: their ln Q is only bounded from above."),
+        (
+            count(response["censored"]),
+            "censored",
+            "Tokens outside model 2's list: their ln Q is only bounded from above.",
+        ),
     ]

@@ -31,7 +31,11 @@ def choose(run_dir: Path, place: Explore) -> dict[str, Any] | None:
         place.choose_response(st.session_state[key])
 
     st.selectbox(
-        "Response", list(by_slot), key=key, on_change=chosen, label_visibility="collapsed",
+        "Response",
+        list(by_slot),
+        key=key,
+        on_change=chosen,
+        label_visibility="collapsed",
         format_func=lambda slot: label(by_slot[slot], len(rows)),
     )
     return by_slot[st.session_state[key]]
@@ -56,9 +60,7 @@ def label(row: dict[str, Any], total: int) -> str:
 
 
 @st.fragment
-def body(
-    run_dir: Path, row: dict[str, Any], measure: MeasureName, place: Explore
-) -> None:
+def body(run_dir: Path, row: dict[str, Any], measure: MeasureName, place: Explore) -> None:
     """Figures, text and panel; a click on a token redraws only these."""
     summary = cached.summary(run_dir)
     response_header.show_stats(row, summary.get("measure"))

@@ -20,7 +20,10 @@ def table(infos: list[RunInfo]) -> RunInfo | None:
     rows = [_row(info) for info in infos]
     st.dataframe(
         {name: [row[name] for row in rows] for name in rows[0]},
-        key=key, on_select="rerun", selection_mode="single-cell", hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-cell",
+        hide_index=True,
         height=_ROW_PX * (min(_MAX_ROWS, len(rows)) + 1) + 3,
         column_config={
             "progress": st.column_config.ProgressColumn(

@@ -28,7 +28,7 @@ class ScoreRequest:
     input_dir: str
     output_dir: str | None
     model: str
-    top_k: int
+    top_k: int | None
     dtype: str | None
     device: str | None
     max_prompts: int | None
@@ -47,24 +47,43 @@ def form() -> ScoreRequest | None:
     """Draw the form; returns the request once it is complete enough to start."""
     folder = _input_folder()
     model = st.text_input(
-        "Model 2", key="score_model", placeholder="a folder of this machine, or a hub id",
+        "Model 2",
+        key="score_model",
+        placeholder="a folder of this machine, or a hub id",
         help="The model to compare with the one that wrote the responses.",
     ).strip()
     left, middle, right = st.columns(3)
-    top_k = left.number_input("Top-k", 5, 100, 20, key="score_top_k",
-                              help="How many candidates of model 2 to keep at each position.")
-    dtype = middle.selectbox("Number type", ["auto", "float32", "bfloat16", "float16"],
-                             key="score_dtype")
+    top_k = left.number_input(
+        "Top-k",
+        5,
+        100,
+        None,
+        key="score_top_k",
+        placeholder="as in the files",
+        help="Length of model 2's lists. Left empty, as long as the file's at each position; "
+        "lists of another length make the floor estimate larger.",
+    )
+    dtype = middle.selectbox(
+        "Number type", ["auto", "float32", "bfloat16", "float16"], key="score_dtype"
+    )
     device = right.selectbox("Device", ["auto", "cpu", "cuda", "mps"], key="score_device")
     template, system, raw = _chat()
     reasoning, remote, most, output = _more()
     if not folder or not model:
         return None
     return ScoreRequest(
-        input_dir=folder, output_dir=output or None, model=model, top_k=int(top_k),
-        dtype=None if dtype == "auto" else dtype, device=None if device == "auto" else device,
-        max_prompts=most, chat_template=template or None, system=system or None, raw=raw,
-        include_reasoning=reasoning, trust_remote_code=remote,
+        input_dir=folder,
+        output_dir=output or None,
+        model=model,
+        top_k=None if top_k is None else int(top_k),
+        dtype=None if dtype == "auto" else dtype,
+        device=None if device == "auto" else device,
+        max_prompts=most,
+        chat_template=template or None,
+        system=system or None,
+        raw=raw,
+        include_reasoning=reasoning,
+        trust_remote_code=remote,
     )
 
 
@@ -94,15 +113,16 @@ def _input_folder() -> str | None:
 
 
 def _chat() -> tuple[str, str, bool]:
-    way = st.selectbox("Prompt format", list(_TEMPLATES), key="score_template",
-                       format_func=_TEMPLATES.__getitem__)
+    way = st.selectbox(
+        "Prompt format", list(_TEMPLATES), key="score_template", format_func=_TEMPLATES.__getitem__
+    )
     template, system = "", ""
     if way == "file":
-        template = st.text_input("Template file", key="score_template_file",
-                                 placeholder="/path/to/template.jinja").strip()
+        template = st.text_input(
+            "Template file", key="score_template_file", placeholder="/path/to/template.jinja"
+        ).strip()
     if way != "raw":
-        system = st.text_input("System message", key="score_system",
-                               placeholder="none").strip()
+        system = st.text_input("System message", key="score_system", placeholder="none").strip()
     return template, system, way == "raw"
 
 
@@ -112,12 +132,16 @@ def _more() -> tuple[bool, bool, int | None, str]:
             "Put the saved reasoning before the response", key="score_reasoning"
         )
         remote = st.checkbox(
-            "Run code that comes with the model (trust remote code)", key="score_remote",
+            "Run code that comes with the model (trust remote code)",
+            key="score_remote",
             help="Only for models whose authors you trust: their code runs as you.",
         )
         most = st.number_input("Most prompts (0: all)", 0, key="score_max_prompts")
-        output = st.text_input("Write *_kl.json results to", key="score_output",
-                               placeholder="nowhere; the run itself is always kept").strip()
+        output = st.text_input(
+            "Write *_kl.json results to",
+            key="score_output",
+            placeholder="nowhere; the run itself is always kept",
+        ).strip()
     return reasoning, remote, int(most) or None, output
 
 
@@ -131,10 +155,12 @@ def output_problem(request: ScoreRequest) -> str | None:
     allowed = [*folders.allowed_roots(), runs.default_root().parent.resolve()]
     if any(root == path.resolve() or root in path.resolve().parents for root in allowed):
         return None
-    return str(InputError(
-        f"{path} is outside the folders this app may write; use a folder under {allowed[-1]}, "
-        "or set KL_DATA_ROOTS"
-    ))
+    return str(
+        InputError(
+            f"{path} is outside the folders this app may write; use a folder under {allowed[-1]}, "
+            "or set KL_DATA_ROOTS"
+        )
+    )
 
 
 def nonce() -> str:

@@ -7,12 +7,14 @@ link, another page) and written to it whenever the reader moves.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, fields
 from typing import Any
 
 import streamlit as st
 
-_STATE, _WRITTEN = "explore_state", "explore_address"
+_STATE, _WRITTEN, _REPLACED = "explore_state", "explore_address", "explore_replaced"
+_LATE_S = 3.0  # a browser may still send an address that was replaced so long ago
 
 
 @dataclass(slots=True)
@@ -66,9 +68,9 @@ def current() -> Explore:
     """The session's place, taken from the address where that has changed."""
     address = {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}
     known: Explore | None = st.session_state.get(_STATE)
-    if known is None or (address and address != st.session_state.get(_WRITTEN)):
+    if known is None or (address and not _ours(address)):
         known = _parse(address, jump=known.jump + 1 if known else 0)
-        st.session_state[_STATE] = known
+        st.session_state[_STATE], st.session_state[_WRITTEN] = known, address
         for key in [key for key in st.session_state if str(key).startswith("pick_")]:
             del st.session_state[key]
     return known
@@ -76,12 +78,26 @@ def current() -> Explore:
 
 def remember(place: Explore) -> None:
     """Put the place into the address."""
-    address = {
-        name: str(value) for name in _ADDRESS if (value := getattr(place, name)) is not None
-    }
+    address = {name: str(value) for name in _ADDRESS if (value := getattr(place, name)) is not None}
+    before = st.session_state.get(_WRITTEN, {})
+    if before != address:
+        replaced = st.session_state.get(_REPLACED, [])
+        st.session_state[_REPLACED] = [*replaced[-8:], (time.monotonic(), before)]
     st.session_state[_WRITTEN] = address
     if address != {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}:
         st.query_params.from_dict(address)
+
+
+def _ours(address: dict[str, str]) -> bool:
+    """Whether the app itself wrote this address, now or a moment ago.
+
+    A click that follows another at once still carries the address from before it.
+    """
+    if address == st.session_state.get(_WRITTEN):
+        return True
+    recent = time.monotonic() - _LATE_S
+    replaced = st.session_state.get(_REPLACED, [])
+    return any(when >= recent and address == old for when, old in replaced)
 
 
 def _parse(address: dict[str, str], jump: int) -> Explore:

@@ -32,7 +32,9 @@ def picker(key: str, verb: str) -> Path | None:
 
 def _server_folder(key: str, verb: str) -> Path | None:
     text = st.text_input(
-        "Folder or zip", key=f"{key}_folder", placeholder="sample_data/responses",
+        "Folder or zip",
+        key=f"{key}_folder",
+        placeholder="sample_data/responses",
         help="Read in place, nothing is copied: the way for large directories.",
     )
     roots = "\n".join(str(root) for root in folders.allowed_roots())
@@ -49,16 +51,22 @@ def _server_folder(key: str, verb: str) -> Path | None:
 
 def _directory(key: str, verb: str) -> Path | None:
     limit = folders.UPLOAD_LIMIT
-    files: list[Any] = st.file_uploader(
-        f"Up to {limit} files; for more, use a zip or a folder on this machine",
-        accept_multiple_files="directory", key=f"{key}_dir",
-    ) or []
+    files: list[Any] = (
+        st.file_uploader(
+            f"Up to {limit} files; for more, use a zip or a folder on this machine",
+            accept_multiple_files="directory",
+            key=f"{key}_dir",
+        )
+        or []
+    )
     shown = [file for file in files if not folders.hidden(file.name)]
     if not shown:
         st.caption("Browsers lose files above some hundreds at a time, so the count is checked.")
         return None
     announced = st.number_input(
-        "How many files should there be? (0: do not check)", 0, key=f"{key}_announced",
+        "How many files should there be? (0: do not check)",
+        0,
+        key=f"{key}_announced",
         help="If fewer arrive than you expect, nothing is imported until you say so.",
     )
     st.text(arrival_line(len(shown), len(files) - len(shown), int(announced)))

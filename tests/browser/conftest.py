@@ -44,9 +44,7 @@ def browser() -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
-        )
+        started = driver.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         yield started
         started.close()
 
@@ -57,8 +55,19 @@ def served(runs_dir: Path, data_roots: str = "") -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port),
-               "--server.headless", "true", "--server.fileWatcherType", "none"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+        "--server.fileWatcherType",
+        "none",
+    ]
     environment = os.environ | {"KL_RUNS_DIR": str(runs_dir), "KL_DATA_ROOTS": data_roots}
     log = runs_dir.parent / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -130,9 +139,15 @@ def panel_at(page, position: int) -> None:
 def response_file(path: Path, prompt: str, words: list[str]) -> None:
     """One OpenRouter-shaped file with a response of these tokens."""
     content = [
-        {"token": word, "logprob": -0.3, "bytes": list(word.encode()),
-         "top_logprobs": [{"token": word, "logprob": -0.3, "bytes": list(word.encode())},
-                          {"token": " else", "logprob": -2.0, "bytes": list(b" else")}]}
+        {
+            "token": word,
+            "logprob": -0.3,
+            "bytes": list(word.encode()),
+            "top_logprobs": [
+                {"token": word, "logprob": -0.3, "bytes": list(word.encode())},
+                {"token": " else", "logprob": -2.0, "bytes": list(b" else")},
+            ],
+        }
         for word in words
     ]
     message = {"role": "assistant", "content": "".join(words)}

@@ -18,8 +18,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Made runs and the folder that holds them."""
     root = tmp_path_factory.mktemp("explore") / "runs"
     return {
-        "root": root, "planted": made_runs.planted(root), "raw": made_runs.raw(root),
-        "hostile": made_runs.hostile(root), "long": made_runs.long(root, 10_000),
+        "root": root,
+        "planted": made_runs.planted(root),
+        "raw": made_runs.raw(root),
+        "hostile": made_runs.hostile(root),
+        "long": made_runs.long(root, 10_000),
     }
 
 
@@ -67,8 +70,15 @@ def test_the_keyboard_walks_the_tokens(app, runs, open_page) -> None:
     page = open_page(f"{app}/?run={runs['planted'].name}")
     panel_at(page, 5)
     page.locator(".t").nth(3).click()
-    for key, position in (("n", 5), ("n", 30), ("p", 5), ("ArrowRight", 6), ("ArrowLeft", 5),
-                          ("Home", 0), ("End", 76)):
+    for key, position in (
+        ("n", 5),
+        ("n", 30),
+        ("p", 5),
+        ("ArrowRight", 6),
+        ("ArrowLeft", 5),
+        ("Home", 0),
+        ("End", 76),
+    ):
         page.keyboard.press(key)
         panel_at(page, position)
     assert page.locator("[role=listbox]").get_attribute("aria-activedescendant") == "t76"
@@ -103,6 +113,8 @@ def test_a_bar_of_the_chart_leads_to_its_token(app, runs, open_page) -> None:
     page.locator(".t").nth(2).click()
     panel_at(page, 2)
     bars = page.locator(".plotly .point path")
+    bars.nth(70).wait_for(state="attached")
+    page.wait_for_timeout(500)
     boxes = [bars.nth(i).bounding_box() for i in range(bars.count())]
     tallest = max((box for box in boxes if box), key=lambda box: box["height"])
     page.mouse.click(tallest["x"] + tallest["width"] / 2, tallest["y"] + tallest["height"] - 4)
@@ -191,8 +203,7 @@ def test_dark_mode_keeps_text_and_background_apart(app, runs, open_page) -> None
 
 def test_below_a_thousand_pixels_there_is_one_column(app, runs, open_page) -> None:
     """The text comes under the table, as wide as the page, and nothing scrolls sideways."""
-    page = open_page(f"{app}/?run={runs['planted'].name}",
-                     viewport={"width": 900, "height": 900})
+    page = open_page(f"{app}/?run={runs['planted'].name}", viewport={"width": 900, "height": 900})
     panel_at(page, 5)
     table = page.get_by_test_id("stDataFrame").first.bounding_box()
     text = page.locator(".text").bounding_box()

@@ -57,6 +57,11 @@ def test_the_shown_command_is_the_one_that_runs():
     )
 
 
+def test_a_value_that_looks_like_an_option_stays_a_value():
+    """A system message may begin with a dash."""
+    assert launch.arguments("score", {"system": "-v"}) == ["score", "--system=-v"]
+
+
 def test_only_jobs_can_be_started():
     """A page cannot start anything else by name."""
     with pytest.raises(InputError, match="'rm' is not a job"):

@@ -88,9 +88,20 @@ def test_results_inside_the_input_folder_are_not_scored_again(tmp_path):
     assert "2 result files" in after.log.rows[0].reason
 
 
-def test_groups_end_when_they_hold_enough_tokens(tmp_path, monkeypatch):
+def test_groups_end_when_they_hold_enough_tokens(tmp_path):
     """Cancelling and saving happen between groups, so a group must not grow without bound."""
-    monkeypatch.setattr(scoring, "GROUP_TOKENS", 50)
+    size = scoring.GroupSize()
+    size.tokens = 50
     given = reading.open_input(writing.folder(tmp_path / "in", 7, tokens=20), None)
     fake = SimpleNamespace(parts=SimpleNamespace(add_problems=lambda rows: None))
-    assert [len(group) for group in scoring.groups(given, fake, None)] == [3, 3, 1]
+    assert [len(group) for group in scoring.groups(given, fake, None, size)] == [3, 3, 1]
+
+
+def test_a_slow_model_gets_small_groups_and_a_fast_one_large_ones():
+    """About the same seconds between two saves, whatever the model; growth is gradual."""
+    slow, fast = scoring.GroupSize(), scoring.GroupSize()
+    for _ in range(10):
+        slow.learn(slow.tokens, slow.tokens / 40)  # 40 tokens a second
+        fast.learn(fast.tokens, fast.tokens / 5_000)
+    assert slow.tokens == pytest.approx(40 * scoring.GROUP_SECONDS, rel=0.1)
+    assert fast.tokens == pytest.approx(5_000 * scoring.GROUP_SECONDS, rel=0.1)

@@ -123,9 +123,16 @@ def test_every_option_of_the_score_form_reaches_the_command(
     app.number_input(key="score_max_prompts").set_value(7)
     app.text_input(key="score_output").set_value(str(tmp_path / "out")).run()
     command = app.code[0].value
-    for words in ("--top-k 50", "--dtype bfloat16", "--device cuda", "--system 'be brief'",
-                  "--include-reasoning", "--trust-remote-code", "--max-prompts 7",
-                  f"--output-dir {tmp_path / 'out'}"):
+    for words in (
+        "--top-k 50",
+        "--dtype bfloat16",
+        "--device cuda",
+        "--system 'be brief'",
+        "--include-reasoning",
+        "--trust-remote-code",
+        "--max-prompts 7",
+        f"--output-dir {tmp_path / 'out'}",
+    ):
         assert words in command
     app.selectbox(key="score_template").set_value("raw").run()
     assert "--raw" in app.code[0].value and "--system" not in app.code[0].value
@@ -183,6 +190,12 @@ for page in ("pages/runs.py", "pages/score.py"):
 heavy = {{"torch", "transformers", "google.genai"}} & set(sys.modules)
 assert not heavy, heavy
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=APP.parent, capture_output=True,
-                          text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=APP.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]

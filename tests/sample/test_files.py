@@ -11,7 +11,7 @@ from .reading import SAMPLE, Judge, Scored, entries, tokens
 
 pytestmark = pytest.mark.xdist_group("sample")
 LARGEST_FILE = 1_500_000
-LARGEST_SAMPLE = 9_000_000
+LARGEST_SAMPLE = 16_000_000
 
 
 def responses(folder: str) -> list[dict[str, Any]]:

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.sources.conftest import BASE, TUNED, sample_entries, scored_sample, scorer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from kl_core.formats.align import resolve_dist
 from kl_core.models.load import encode_prompt
 from kl_core.numeric import divergence
 from kl_core.records import Message, Position, Token
+from tests.sources.conftest import BASE, TUNED, sample_entries, scored_sample, scorer
 
 PRECISION = 2e-5  # the files keep six decimals; float32 adds its own
 

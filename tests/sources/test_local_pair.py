@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.sources.conftest import BASE, TUNED, pair, sample_entries
-from tests.sources.test_local import plain_logprobs
 
 from kl_core.numeric import divergence
+from tests.sources.conftest import BASE, TUNED, pair, sample_entries
+from tests.sources.test_local import plain_logprobs
 
 
 def test_both_directions_are_exact_over_the_whole_vocabulary():

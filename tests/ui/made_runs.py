@@ -25,10 +25,25 @@ from kl_core.store.parts import PartWriter
 from kl_core.store.runs import Status
 
 HOSTILE = (
-    "<script>window.__pwned=1</script>", " <img src=x onerror=window.__pwned=2>",
-    "</span></div>", " ![x](http://127.0.0.1:9/x.png)", " **bold**", " $x^2$", " :red[md]",
-    "\u202eRTL override\u202c", " \u200bzero", "\ufeffbom", " مرحبا", " שלום", "\t", "   ",
-    "\x00\x1b[31m", " 😀", "&lt;b&gt;", " <style>*{display:none}</style>", "a" * 300,
+    "<script>window.__pwned=1</script>",
+    " <img src=x onerror=window.__pwned=2>",
+    "</span></div>",
+    " ![x](http://127.0.0.1:9/x.png)",
+    " **bold**",
+    " $x^2$",
+    " :red[md]",
+    "\u202eRTL override\u202c",
+    " \u200bzero",
+    "\ufeffbom",
+    " مرحبا",
+    " שלום",
+    "\t",
+    "   ",
+    "\x00\x1b[31m",
+    " 😀",
+    "&lt;b&gt;",
+    " <style>*{display:none}</style>",
+    "a" * 300,
 )
 _TEXT = (
     "the river runs past an old mill and many people walk there in spring to see trees "
@@ -51,9 +66,9 @@ def dist(pairs: Sequence[tuple[Token, float]], listed: int | None = None) -> Tok
     return TokenDist(tuple(t for t, _ in ranked), logprobs, listed or len(ranked))
 
 
-def position(sampled: Token, p1: float, p2: float, other: str = " Paris") -> tuple[
-    Position, TokenDist
-]:
+def position(
+    sampled: Token, p1: float, p2: float, other: str = " Paris"
+) -> tuple[Position, TokenDist]:
     """A position whose sampled token has p1 under model 1, p2 under model 2 (0: unlisted)."""
     rest = [(token(text), 0.05) for text in (" quite", " rather", " most")]
     left1, left2 = 1 - p1 - 0.2, 1 - p2 - 0.2
@@ -64,7 +79,10 @@ def position(sampled: Token, p1: float, p2: float, other: str = " Paris") -> tup
 
 
 def response(
-    texts: Sequence[str | Token], far: dict[int, float], index: int = 0, seed: int = 0,
+    texts: Sequence[str | Token],
+    far: dict[int, float],
+    index: int = 0,
+    seed: int = 0,
     reasons: dict[int, str] | None = None,
 ) -> tuple[Response, tuple[TokenDist | None, ...], tuple[str | None, ...]]:
     """A response; `far` maps positions to model 2's probability of the token there."""
@@ -79,8 +97,14 @@ def response(
         positions.append(here)
         seconds.append(None if place in reasons else second)
     text = "".join(item if isinstance(item, str) else item.text for item in texts)
-    made = Response(index=index, text=text, positions=tuple(positions), provider="local",
-                    model="tiny-base", finish_reason="stop")
+    made = Response(
+        index=index,
+        text=text,
+        positions=tuple(positions),
+        provider="local",
+        model="tiny-base",
+        finish_reason="stop",
+    )
     return made, tuple(seconds), tuple(reasons.get(i) for i in range(len(texts)))
 
 
@@ -88,32 +112,49 @@ def prose(count: int, seed: int) -> list[str]:
     """`count` word tokens with a line break now and then."""
     draw = random.Random(seed)
     return [
-        "\n" if i % 37 == 36 else "\n\n" if i % 151 == 150
+        "\n"
+        if i % 37 == 36
+        else "\n\n"
+        if i % 151 == 150
         else ("" if i == 0 else " ") + draw.choice(_WORDS)
         for i in range(count)
     ]
 
 
-def entry(index: int, prompt: str, made: Sequence[tuple[
-    Response, tuple[TokenDist | None, ...], tuple[str | None, ...]]], raw: bool = False,
+def entry(
+    index: int,
+    prompt: str,
+    made: Sequence[tuple[Response, tuple[TokenDist | None, ...], tuple[str | None, ...]]],
+    raw: bool = False,
 ) -> ScoredEntry:
     """One prompt with its responses, scored or raw."""
     responses = [
         measures.unscored(one) if raw else measures.score(one, seconds, reasons)
         for one, seconds, reasons in made
     ]
-    plain = Entry(file=f"prompt_{index}.json", index=0, entries_in_file=1,
-                  prompt=(Message("user", prompt),), model="tiny-base",
-                  responses=tuple(scored.response for scored in responses))
+    plain = Entry(
+        file=f"prompt_{index}.json",
+        index=0,
+        entries_in_file=1,
+        prompt=(Message("user", prompt),),
+        model="tiny-base",
+        responses=tuple(scored.response for scored in responses),
+    )
     return ScoredEntry(plain, "tiny-base", None if raw else "tiny-tuned", tuple(responses))
 
 
-def write(root: Path, entries: Sequence[ScoredEntry], kind: str = "score", short: str = "made0001",
-          problems: Sequence[Problem] = ()) -> Path:
+def write(
+    root: Path,
+    entries: Sequence[ScoredEntry],
+    kind: str = "score",
+    short: str = "made0001",
+    problems: Sequence[Problem] = (),
+) -> Path:
     """A finished run under `root`."""
     names = {"model1": "tiny-base", "model2": entries[0].model2 if entries else None}
-    run_dir = runs.create_run(root, kind, {"request": {}, "title": "made for a test", **names},
-                              short)
+    run_dir = runs.create_run(
+        root, kind, {"request": {}, "title": "made for a test", **names}, short
+    )
     with PartWriter(run_dir) as parts:
         response_id = 0
         for prompt_id, scored in enumerate(entries):
@@ -136,8 +177,9 @@ def planted(root: Path, prompts: int = 14) -> Path:
             question = "What is the capital of France?"
             texts = ["The", " capital", " of", " France", " is", " Lyon", ".", *prose(70, 99)]
             far = {5: 0.005, 30: 0.2, 41: 0.0}
-        made = [response(texts, far if slot == 0 else {}, slot, 10 * index + slot)
-                for slot in range(3)]
+        made = [
+            response(texts, far if slot == 0 else {}, slot, 10 * index + slot) for slot in range(3)
+        ]
         entries.append(entry(index, question, made))
     problem = Problem("broken.json", "$[0]", "the file ends in the middle", "download it again")
     return write(root, entries, problems=[problem])
@@ -162,6 +204,8 @@ def long(root: Path, count: int = 10_000) -> Path:
 
 def raw(root: Path) -> Path:
     """A run of responses without a second model."""
-    entries = [entry(i, f"Raw prompt {i}", [response(prose(40, i), {}, seed=i)], raw=True)
-               for i in range(4)]
+    entries = [
+        entry(i, f"Raw prompt {i}", [response(prose(40, i), {}, seed=i)], raw=True)
+        for i in range(4)
+    ]
     return write(root, entries, kind="import", short="raw00001")

@@ -10,9 +10,20 @@ from kl_core.ui import figures
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.14159, "0.142"), (4.0, "4.00"), (12.34, "12.3"), (123.4, "123"), (1234.5, "1,234"),
-        (0.0, "0"), (-0.5, "−0.500"), (0.00012, "1.2e−4"), (None, "–"), (math.nan, "–"),
-        (math.inf, "∞"), (-math.inf, "−∞"), (9.999, "10.0"), (0.09996, "0.100"),
+        (0.14159, "0.142"),
+        (4.0, "4.00"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (1234.5, "1,234"),
+        (0.0, "0"),
+        (-0.5, "−0.500"),
+        (0.00012, "1.2e−4"),
+        (None, "–"),
+        (math.nan, "–"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (9.999, "10.0"),
+        (0.09996, "0.100"),
     ],
 )
 def test_nats_have_three_significant_digits(value: float | None, text: str) -> None:
@@ -28,8 +39,14 @@ def test_a_share_is_never_rounded_up_to_everything(value: float, text: str) -> N
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("meta/llama", "meta/llama"), ("/data/models/mine/", "mine"), ("tiny", "tiny"), (None, ""),
-     ("sample_data/models/tiny-base", "tiny-base"), ("./mine", "mine")],
+    [
+        ("meta/llama", "meta/llama"),
+        ("/data/models/mine/", "mine"),
+        ("tiny", "tiny"),
+        (None, ""),
+        ("sample_data/models/tiny-base", "tiny-base"),
+        ("./mine", "mine"),
+    ],
 )
 def test_a_model_path_shows_as_its_last_part(name: str | None, shown: str) -> None:
     """Hub ids stay whole, folders are named by their last part."""

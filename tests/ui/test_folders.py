@@ -51,8 +51,11 @@ def test_an_upload_cannot_write_outside_its_folder(tmp_path: Path, name: str) ->
 
 def test_uploaded_folders_keep_their_shape(tmp_path: Path) -> None:
     """Relative folders stay, a repeated name is refused by name."""
-    files = [("a/x.json", io.BytesIO(b"1")), ("b/x.json", io.BytesIO(b"2")),
-             ("a/x.json", io.BytesIO(b"3"))]
+    files = [
+        ("a/x.json", io.BytesIO(b"1")),
+        ("b/x.json", io.BytesIO(b"2")),
+        ("a/x.json", io.BytesIO(b"3")),
+    ]
     kept, left_out = folders.keep(tmp_path, files)
     assert kept == 2 and "a/x.json" in left_out[0]
     assert (tmp_path / "a/x.json").read_bytes() == b"1"

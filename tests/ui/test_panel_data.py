@@ -8,19 +8,41 @@ from kl_core.ui import explain, panel_data
 
 
 def candidate(token: str, p: float, key: int, listed: bool = True, special: bool = False):
-    return {"token": token, "token_id": None, "key": key, "logprob": math.log(p),
-            "listed": listed, "special": special}
+    return {
+        "token": token,
+        "token_id": None,
+        "key": key,
+        "logprob": math.log(p),
+        "listed": listed,
+        "special": special,
+    }
 
 
 def row(**changes):
     base = {
-        "position": 5, "token": " Lyon", "token_id": None, "special": False, "reason": None,
-        "kl": 4.02, "kl_lower": 3.88, "kl_reverse": 3.0, "log_ratio": 4.4, "logprob1": math.log(.9),
-        "logprob2": math.log(.01), "rank1": 1, "rank2": 3, "censored": False, "rest1": .04,
-        "rest2": .03, "entropy1": .5,
-        "top1": [candidate(" Lyon", .9, 1), candidate(" Paris", .06, 2)],
-        "top2": [candidate(" Paris", .94, 2), candidate(" a", .02, 3),
-                 candidate(" Lyon", .01, 1, listed=False)],
+        "position": 5,
+        "token": " Lyon",
+        "token_id": None,
+        "special": False,
+        "reason": None,
+        "kl": 4.02,
+        "kl_lower": 3.88,
+        "kl_reverse": 3.0,
+        "log_ratio": 4.4,
+        "logprob1": math.log(0.9),
+        "logprob2": math.log(0.01),
+        "rank1": 1,
+        "rank2": 3,
+        "censored": False,
+        "rest1": 0.04,
+        "rest2": 0.03,
+        "entropy1": 0.5,
+        "top1": [candidate(" Lyon", 0.9, 1), candidate(" Paris", 0.06, 2)],
+        "top2": [
+            candidate(" Paris", 0.94, 2),
+            candidate(" a", 0.02, 3),
+            candidate(" Lyon", 0.01, 1, listed=False),
+        ],
     }
     return base | changes
 
@@ -38,7 +60,7 @@ def test_a_token_outside_a_list_is_bounded_by_its_smallest_entry_and_the_rest() 
     """The bound is min(k-th probability, unseen mass), drawn as bounded, never as a value."""
     side = panel_data.build(row(), "base", "tuned")["rows"][2]["side1"]
     assert side["bounded"] and side["text"] == "≤ 0.040"
-    wide = panel_data.build(row(rest1=.5), "base", "tuned")["rows"][2]["side1"]
+    wide = panel_data.build(row(rest1=0.5), "base", "tuned")["rows"][2]["side1"]
     assert wide["text"] == "≤ 0.060"
 
 
@@ -50,8 +72,11 @@ def test_a_list_that_rounds_to_all_of_the_mass_bounds_by_its_smallest_entry() ->
 
 def test_a_token_known_besides_the_list_is_no_bound_for_others() -> None:
     """A server's appended token is known mass, not the list's k-th entry."""
-    rows = panel_data.build(row(top1=[candidate(" Lyon", .9, 1), candidate(" Rome", .03, 9)],
-                                rest2=None), "base", "tuned")["rows"]
+    rows = panel_data.build(
+        row(top1=[candidate(" Lyon", 0.9, 1), candidate(" Rome", 0.03, 9)], rest2=None),
+        "base",
+        "tuned",
+    )["rows"]
     rome = next(r for r in rows if r["token"] == "␣Rome")
     assert rome["side2"]["text"] == "≤ 0.020"
     lyon = next(r for r in rows if r["token"] == "␣Lyon")
@@ -67,7 +92,7 @@ def test_the_difference_is_one_sided_where_one_side_is_only_bounded() -> None:
 def test_equal_texts_with_different_keys_stay_two_rows() -> None:
     """Only the key decides what is the same token."""
     made = panel_data.build(
-        row(top1=[candidate("x", .5, 1)], top2=[candidate("x", .4, 2)]), "a", "b"
+        row(top1=[candidate("x", 0.5, 1)], top2=[candidate("x", 0.4, 2)]), "a", "b"
     )
     assert len(made["rows"]) == 2
 
@@ -95,6 +120,12 @@ def test_an_estimate_below_the_certified_bound_is_pointed_out() -> None:
     """The floor can lie below what is certain; the reader is told which to trust."""
     assert "trust the bound" in said(row(kl=3.5), "floor")
     assert "trust the bound" not in said(row(), "floor")
+
+
+def test_an_estimate_that_a_short_list_blew_up_is_doubted() -> None:
+    """A list of two gives every missing token its second entry, and the floor runs away."""
+    assert "far too high" in said(row(kl=7.0, kl_lower=0.004), "floor")
+    assert "far too high" not in said(row(), "floor")
 
 
 def test_whole_vocabularies_are_called_exact() -> None:

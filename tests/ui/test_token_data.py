@@ -14,8 +14,17 @@ SUMMARY = {"kl_scale_max": 4.0, "surprisal_scale_max": 8.0, "measure": "floor"}
 
 def rows(*overrides: dict[str, object]) -> pa.Table:
     """Rows of `tokens`, one an override."""
-    base = {"token": " a", "data": b" a", "special": False, "kl": 0.5, "kl_lower": 0.25,
-            "log_ratio": 0.1, "logprob1": -1.0, "logprob2": -1.1, "censored": False}
+    base = {
+        "token": " a",
+        "data": b" a",
+        "special": False,
+        "kl": 0.5,
+        "kl_lower": 0.25,
+        "log_ratio": 0.1,
+        "logprob1": -1.0,
+        "logprob2": -1.1,
+        "censored": False,
+    }
     made = [base | {"position": i} | row for i, row in enumerate(overrides)]
     return pa.Table.from_pylist(made, schema=schema.TOKENS)
 
@@ -31,8 +40,10 @@ def test_values_that_json_or_a_browser_cannot_hold_become_null_or_a_word() -> No
 def test_flags_tell_apart_what_the_reader_must_see() -> None:
     """Censored, not scored, special, line break and paragraph each have their mark."""
     table = rows(
-        {"censored": True}, {"kl": None, "log_ratio": None, "reason": "no list"},
-        {"special": True, "token": "<|eot|>", "data": b""}, {"token": "\n", "data": b"\n"},
+        {"censored": True},
+        {"kl": None, "log_ratio": None, "reason": "no list"},
+        {"special": True, "token": "<|eot|>", "data": b""},
+        {"token": "\n", "data": b"\n"},
         {"token": ".\n\n", "data": b".\n\n"},
     )
     data = token_data.build(table, "kl", SUMMARY, "r")

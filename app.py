@@ -1,0 +1,20 @@
+"""KL Explorer: where, how much and whether two language models differ."""
+
+import streamlit as st
+
+st.set_page_config(
+    page_title="KL Explorer",
+    layout="wide",
+    menu_items={"About": "KL Explorer shows where two language models differ, token by token."},
+)
+st.navigation(
+    {
+        "Look": [
+            st.Page("pages/explore.py", title="Explore", default=True),
+            st.Page("pages/runs.py", title="Runs", url_path="runs"),
+        ],
+        "Compute": [
+            st.Page("pages/score.py", title="Score locally", url_path="score"),
+        ],
+    }
+).run()

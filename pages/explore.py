@@ -1,0 +1,75 @@
+"""Explore: prompts sorted by divergence; one response's tokens; what each model would say."""
+
+import streamlit as st
+
+from kl_core.errors import KLExplorerError
+from kl_core.jobs import launch
+from kl_core.store import runs
+from kl_core.ui import (
+    cached,
+    copy_link,
+    explore_view,
+    inputs,
+    problems,
+    progress,
+    sample,
+    state,
+    style,
+    upload,
+)
+
+style.apply()
+place = state.current()
+sample_run = sample.ensure()
+infos = sample.first(runs.list_runs(runs.default_root()), sample_run)
+
+
+def open_files() -> None:
+    """The popover that brings responses in."""
+    folder = upload.picker("open", "Import")
+    if folder is not None:
+        place.choose_run(upload.start_import(folder).name)
+        st.rerun()
+
+
+if not infos:
+    st.title("Explore")
+    st.text(
+        "No run yet. Open a directory of responses below, or score one against a local model "
+        "on the page Score locally."
+    )
+    open_files()
+    st.stop()
+
+wanted = place.run
+with st.container(key="toolbar"):
+    run_column, measure_column, open_column, link_column = st.columns(
+        [5, 3, 1.6, 1.3], vertical_alignment="bottom"
+    )
+    with run_column:
+        info = inputs.run_picker(infos, place)
+    with open_column, st.popover("Open files", width="stretch"):
+        open_files()
+    with link_column:
+        copy_link.show()
+if wanted not in (None, info.id):
+    st.warning(f"The link names run {inputs.plain(wanted)}, which is not here; showing another.")
+
+if launch.status(info.path).state != "done":
+    progress.card(info.path, info.id)
+try:
+    summary = cached.summary(info.path)
+except KLExplorerError as error:
+    st.text(f"This run cannot be opened: {error}.")
+    st.stop()
+if not summary.get("prompts"):
+    if info.state == "done":
+        st.info("This run holds no prompts. The list of problems says what could not be read.")
+        problems.button(info.path)
+    st.stop()
+with measure_column:
+    measure = inputs.measure_picker(place, summary)
+if summary.get("measure") is None:
+    inputs.offer_scoring(info)
+explore_view.show(info, summary, measure, place)
+state.remember(place)
