@@ -37,6 +37,10 @@ class ScoreRequest:
     raw: bool
     include_reasoning: bool
     trust_remote_code: bool
+    revision: str | None = None
+    adapter: str | None = None
+    device_map: str | None = None
+    batch_tokens: int | None = None
 
     def options(self) -> dict[str, Any]:
         """As `launch.start` takes them."""
@@ -68,22 +72,19 @@ def form() -> ScoreRequest | None:
     )
     device = right.selectbox("Device", ["auto", "cpu", "cuda", "mps"], key="score_device")
     template, system, raw = _chat()
-    reasoning, remote, most, output = _more()
+    more = _more()
     if not folder or not model:
         return None
     return ScoreRequest(
         input_dir=folder,
-        output_dir=output or None,
         model=model,
         top_k=None if top_k is None else int(top_k),
         dtype=None if dtype == "auto" else dtype,
         device=None if device == "auto" else device,
-        max_prompts=most,
         chat_template=template or None,
         system=system or None,
         raw=raw,
-        include_reasoning=reasoning,
-        trust_remote_code=remote,
+        **more,
     )
 
 
@@ -126,7 +127,8 @@ def _chat() -> tuple[str, str, bool]:
     return template, system, way == "raw"
 
 
-def _more() -> tuple[bool, bool, int | None, str]:
+def _more() -> dict[str, Any]:
+    """Fields of ScoreRequest that most people leave alone."""
     with st.expander("More options"):
         reasoning = st.checkbox(
             "Put the saved reasoning before the response", key="score_reasoning"
@@ -136,13 +138,41 @@ def _more() -> tuple[bool, bool, int | None, str]:
             key="score_remote",
             help="Only for models whose authors you trust: their code runs as you.",
         )
-        most = st.number_input("Most prompts (0: all)", 0, key="score_max_prompts")
-        output = st.text_input(
+        left, right = st.columns(2)
+        most = left.number_input("Most prompts (0: all)", 0, key="score_max_prompts")
+        batch = right.number_input(
+            "Tokens in one pass",
+            64,
+            None,
+            None,
+            key="score_batch",
+            placeholder="8192",
+            help="Lower it when memory is short, raise it to fill a large GPU.",
+        )
+        revision = left.text_input(
+            "Revision", key="score_revision", placeholder="branch, tag or commit on the hub"
+        )
+        adapter = right.text_input(
+            "Adapter", key="score_adapter", placeholder="a peft adapter, folder or hub id"
+        )
+        device_map = left.text_input(
+            "Device map", key="score_device_map", placeholder="auto spreads over several GPUs"
+        )
+        output = right.text_input(
             "Write *_kl.json results to",
             key="score_output",
             placeholder="nowhere; the run itself is always kept",
-        ).strip()
-    return reasoning, remote, int(most) or None, output
+        )
+    return {
+        "include_reasoning": reasoning,
+        "trust_remote_code": remote,
+        "max_prompts": int(most) or None,
+        "batch_tokens": None if batch is None else int(batch),
+        "revision": revision.strip() or None,
+        "adapter": adapter.strip() or None,
+        "device_map": device_map.strip() or None,
+        "output_dir": output.strip() or None,
+    }
 
 
 def output_problem(request: ScoreRequest) -> str | None:

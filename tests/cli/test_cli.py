@@ -7,6 +7,7 @@ import pytest
 
 from kl_core.jobs.tokens import TokensRequest, extract
 from kl_core.records import ProblemLog
+from kl_core.store import queries, runs
 from tests import writing
 
 REAL = os.environ.get("KL_REAL_DATA")
@@ -61,6 +62,23 @@ def test_runs_can_be_listed_shown_and_deleted(tmp_path):
     assert "needs --yes" in refused.stderr
     writing.call(tmp_path / "r", "runs", "delete", run_id, "--yes")
     assert "No runs" in writing.call(tmp_path / "r", "runs", "list").stdout
+
+
+def test_an_open_reader_and_the_command_line_do_not_get_in_each_others_way(tmp_path):
+    """While this process reads a run, others show it, list it and finish other runs."""
+    folder = writing.folder(tmp_path / "in", 2)
+    first = json.loads(writing.call(tmp_path / "r", "import", folder, "--json").stdout)
+    reader = queries.open_run(runs.find_run(tmp_path / "r", first["run_id"])).cursor()
+    assert queries.prompt_count(reader) == 2
+    shown = json.loads(
+        writing.call(tmp_path / "r", "runs", "show", first["run_id"], "--json").stdout
+    )
+    assert shown["prompts"] == 2
+    writing.openai_file(folder / "more.json", "third", 5)
+    assert (
+        json.loads(writing.call(tmp_path / "r", "import", folder, "--json").stdout)["prompts"] == 3
+    )
+    assert queries.prompt_count(reader) == 2
 
 
 def test_a_done_run_has_nothing_to_resume(tmp_path):

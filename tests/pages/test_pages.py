@@ -121,6 +121,10 @@ def test_every_option_of_the_score_form_reaches_the_command(
     app.checkbox(key="score_reasoning").set_value(True)
     app.checkbox(key="score_remote").set_value(True)
     app.number_input(key="score_max_prompts").set_value(7)
+    app.number_input(key="score_batch").set_value(512)
+    app.text_input(key="score_revision").set_value("v2")
+    app.text_input(key="score_adapter").set_value("an/adapter")
+    app.text_input(key="score_device_map").set_value("auto")
     app.text_input(key="score_output").set_value(str(tmp_path / "out")).run()
     command = app.code[0].value
     for words in (
@@ -131,6 +135,10 @@ def test_every_option_of_the_score_form_reaches_the_command(
         "--include-reasoning",
         "--trust-remote-code",
         "--max-prompts 7",
+        "--batch-tokens 512",
+        "--revision v2",
+        "--adapter an/adapter",
+        "--device-map auto",
         f"--output-dir {tmp_path / 'out'}",
     ):
         assert words in command
