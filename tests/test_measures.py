@@ -30,6 +30,11 @@ def test_the_golden_pair_gives_its_golden_bounds_through_records():
     assert scored.measures.tail[0] == pytest.approx(0.0204110, abs=5e-8)
     assert scored.measures.headline[0] == pytest.approx(0.0491224, abs=5e-7)
     assert scored.measures.log_ratio[0] == pytest.approx(np.log(0.5 / 0.4))
+    p, q = np.array([0.5, 0.2, 0.2]) / 0.9, np.array([0.4, 0.3, 0.3])
+    assert scored.measures.reverse[0] == pytest.approx((q * np.log(q / p)).sum())
+    mean = (p + q) / 2
+    both = (p * np.log(p / mean)).sum() + (q * np.log(q / mean)).sum()
+    assert scored.measures.js[0] == pytest.approx(both / 2)
 
 
 def test_a_sampled_token_outside_model_2s_list_is_censored_and_has_no_number():

@@ -156,6 +156,33 @@ def test_a_token_the_local_vocabulary_lacks_becomes_a_span_and_the_rest_is_score
     assert values.headline[5:] == pytest.approx(whole.headline[7:], abs=1e-4)
 
 
+def test_a_position_that_could_not_be_read_keeps_its_reason_and_gets_no_list():
+    """A broken position in the file is never given model 2's numbers; its neighbours are."""
+    entry = sample_entries()[0]
+    broken = replace(entry.responses[0].positions[2], reason="its log-probability is NaN")
+    positions = (*entry.responses[0].positions[:2], broken, *entry.responses[0].positions[3:])
+    changed = replace(entry.responses[0], positions=positions)
+    scored = scorer(TUNED).score([replace(entry, responses=(changed,))])[0].responses[0]
+    assert scored.reasons[2] == "its log-probability is NaN"
+    assert scored.dists2[2] is None
+    assert np.isnan(scored.measures.headline[2])
+    assert np.isfinite(np.delete(scored.measures.headline, 2)).all()
+
+
+def test_the_sampled_token_is_known_to_model_2_even_outside_every_list():
+    """Its log-probability tightens the bound and shows in the panel; it is never censored."""
+    entry = sample_entries()[0]
+    position = entry.responses[0].positions[0]
+    odd = scorer(BASE)._vocab.token(300)
+    moved = replace(position, token=odd, logprob=None)
+    changed = replace(entry.responses[0], positions=(moved, *entry.responses[0].positions[1:]))
+    scored = scorer(TUNED).score([replace(entry, responses=(changed,))])[0].responses[0]
+    dist = scored.dists2[0]
+    assert 300 not in dist.keys[: dist.listed]
+    assert scored.measures.logprob2[0] == dist.logprobs[dist.keys.index(300)]
+    assert not scored.measures.censored[0]
+
+
 def test_responses_that_cannot_be_scored_keep_their_slot_and_reason():
     """Slots and order survive; the others are scored."""
     entry = sample_entries()[0]

@@ -71,11 +71,15 @@ def test_a_part_of_an_id_is_enough_when_only_one_run_has_it(tmp_path, run_dir):
         runs.find_run(tmp_path, "nothing")
 
 
-@pytest.mark.parametrize("hostile", ["../..", "/etc", "..", "", "%2e%2e"])
-def test_an_id_never_leads_out_of_the_runs_folder(tmp_path, run_dir, hostile):
-    """Ids come from URLs: only folders of runs are ever opened."""
+@pytest.mark.parametrize("hostile", ["../..", "/etc", "..", ".", "", "%2e%2e"])
+def test_an_id_never_leads_out_of_the_runs_folder(tmp_path, hostile):
+    """Ids come from URLs: only folders of runs are ever opened, whatever lies elsewhere."""
+    root = tmp_path / "a" / "runs"
+    runs.create_run(root, "score", {"request": {}})
+    for folder in (tmp_path, tmp_path / "a", root):
+        (folder / "params.json").write_text('{"kind": "score"}')
     with pytest.raises(InputError):
-        runs.find_run(tmp_path, hostile)
+        runs.find_run(root, hostile)
 
 
 def test_a_working_run_cannot_be_deleted(run_dir):
