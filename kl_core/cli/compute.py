@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from kl_core.jobs import compare, import_run, score
 from kl_core.jobs.worker import Worker, carry_out, folder_for
 from kl_core.models.load import ModelSpec
 from kl_core.store import runs
+from kl_core.store.parts import finished_prompts
 from kl_core.store.summary import run_summary
 
 Work = Callable[[Worker], None]
@@ -36,6 +38,9 @@ def finish(run_dir: Path, work: Work, as_json: bool) -> None:
         RunCancelled: after the summary of what was finished.
     """
     printer = ProgressPrinter()
+    kept = len(finished_prompts(run_dir))
+    if kept:
+        print(f"going on with {run_dir.name}: {kept:,} prompts are finished", file=sys.stderr)
     cancelled = None
     try:
         carry_out(run_dir, work, printer)
@@ -103,7 +108,7 @@ def score_command(
 
 
 def compare_command(
-    input_dir: options.InputDir,
+    input_dir: options.AnyResponses,
     model1: Annotated[str, typer.Option(help="P: model folder or hub id.", show_default=False)],
     model2: Annotated[str, typer.Option(help="Q: model folder or hub id.", show_default=False)],
     output_dir: options.OutputDir = None,

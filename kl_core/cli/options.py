@@ -13,6 +13,12 @@ InputDir = Annotated[
         help="Folder, zip or file of responses with log-probabilities.", show_default=False
     ),
 ]
+AnyResponses = Annotated[
+    Path,
+    typer.Option(
+        help="Folder, zip or file of responses; their text is enough.", show_default=False
+    ),
+]
 OutputDir = Annotated[
     Path | None,
     typer.Option(help="Write one <name>_kl.json per prompt here, beside recording the run."),

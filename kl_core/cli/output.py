@@ -25,6 +25,8 @@ class ProgressPrinter:
 
     def __call__(self, status: Status) -> None:
         """Show a status."""
+        if not status.active:
+            return
         now = time.monotonic()
         changed = status.stage != self._stage
         if not self._terminal and not changed and now - self._last < LINE_EVERY_S:
@@ -75,6 +77,11 @@ def figure(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def print_json(value: Any) -> None:
     """One strict JSON object on standard output, safe for any terminal encoding."""
     print(json.dumps(value, ensure_ascii=True, allow_nan=False))
@@ -91,16 +98,18 @@ def one_line(text: str, width: int) -> str:
 def print_summary(summary: dict[str, Any]) -> None:
     """A run's summary for a person."""
     print(f"{summary['run_id']}: {summary['state']}")
+    if summary["error"]:
+        print(one_line(summary["error"], 1000))
     print(
-        f"{summary['prompts']:,} prompts, {summary['responses']:,} responses "
-        f"({summary['without_logprobs']:,} without log-probabilities), {summary['tokens']:,} "
-        f"tokens, {summary['scored_tokens']:,} scored"
+        f"{counted(summary['prompts'], 'prompt')}, {counted(summary['responses'], 'response')} "
+        f"({summary['without_logprobs']:,} without log-probabilities), "
+        f"{counted(summary['tokens'], 'token')}, {summary['scored_tokens']:,} scored"
     )
     if summary.get("measure"):
         _print_figures(summary)
     problems = summary["problems"]
     if problems:
-        print(f"\n{len(problems):,} problems:")
+        print(f"\n{counted(len(problems), 'problem')}:")
         for row in problems[:10]:
             place = " ".join(part for part in (row["file"], row["where"]) if part)
             print(f"  {one_line(place, 60)}: {one_line(row['reason'], 90)}")
@@ -108,7 +117,10 @@ def print_summary(summary: dict[str, Any]) -> None:
                 print(f"    {one_line(row['hint'], 110)}")
         if len(problems) > 10:
             print(f"  … and {len(problems) - 10:,} more: runs show {summary['run_id']} --json")
-    print(f"\nOpen it: streamlit run app.py, then choose the run {summary['run_id']}")
+    if summary["prompts"]:
+        print(
+            f"\nOpen it: streamlit run app.py, then http://127.0.0.1:8501/?run={summary['run_id']}"
+        )
 
 
 def _print_figures(summary: dict[str, Any]) -> None:

@@ -51,6 +51,8 @@ def tokens_command(
         print(f"{found['num_entries']:,} tokens in {show_path(output_path)}", file=sys.stderr)
     if as_json:
         print_json(found)
+    elif output_path is None and not found["entries"]:
+        print(f"No token has a score from {min_threshold:g} up; lower --min-threshold.")
     elif output_path is None:
         for row in found["entries"][:50]:
             before = one_line(row["prefix_response"], 10_000)[-48:]

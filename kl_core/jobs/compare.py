@@ -10,7 +10,7 @@ from typing import Any
 from kl_core.jobs.reading import open_input
 from kl_core.jobs.scoring import model_request, score_all
 from kl_core.jobs.worker import Worker
-from kl_core.models.load import ModelSpec
+from kl_core.models.load import ModelSpec, check_spec
 from kl_core.sources.base import Source
 
 
@@ -33,8 +33,11 @@ def prepare(request: CompareRequest) -> tuple[dict[str, Any], str, Callable[[Wor
     """(frozen request, title, work).
 
     Raises:
-        InputError: nothing to read, or an option out of range.
+        InputError: nothing to read.
+        ModelError: no such model folder, or options that exclude each other.
     """
+    for spec in (request.model1, request.model2):
+        check_spec(spec)
     source = open_input(request.input_dir, request.pattern, to_score=True)
     frozen = {
         "input_dir": str(request.input_dir.resolve()),

@@ -10,7 +10,7 @@ from typing import Any
 from kl_core.jobs.reading import open_input
 from kl_core.jobs.scoring import model_request, score_all
 from kl_core.jobs.worker import Worker
-from kl_core.models.load import ModelSpec
+from kl_core.models.load import ModelSpec, check_spec
 from kl_core.sources.base import Source
 
 
@@ -32,8 +32,10 @@ def prepare(request: ScoreRequest) -> tuple[dict[str, Any], str, Callable[[Worke
     """(frozen request, title, work).
 
     Raises:
-        InputError: nothing to read, or an option out of range.
+        InputError: nothing to read.
+        ModelError: no such model folder, or options that exclude each other.
     """
+    check_spec(request.model)
     source = open_input(request.input_dir, request.pattern, to_score=True)
     frozen = {
         "input_dir": str(request.input_dir.resolve()),

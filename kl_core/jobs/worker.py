@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -96,8 +97,14 @@ class Worker:
         with open(self.run_dir / "log.txt", "a", encoding="utf-8") as stream:
             stream.write(text.rstrip() + "\n")
 
-    def finish(self, state: runs.State, message: str = "", error: str = "") -> None:
-        """Write the last status."""
+    def finish(
+        self,
+        state: runs.State,
+        message: str = "",
+        error: str = "",
+        prompts: int | None = None,
+    ) -> None:
+        """Write the last status; `prompts` is what a finished run holds."""
         self._status = replace(
             self._status,
             state=state,
@@ -105,6 +112,8 @@ class Worker:
             message=message or self._status.message,
             error=error,
         )
+        if prompts is not None:
+            self._status = replace(self._status, done=prompts, total=prompts, unit="prompts")
         self.event("end", state=state, error=error, elapsed_s=time.monotonic() - self.started)
         self._write(force=True)
 
@@ -125,15 +134,21 @@ class Worker:
 
 def folder_for(kind: str, request: dict[str, Any], root: Path, title: str) -> Path:
     """The folder to work in: the one handed over, the newest unfinished equal one, or a new one."""
-    params = {"request": request, "title": title, "versions": versions()}
+    params = {"request": request, "title": title, "versions": versions(), "command": _command()}
     handed = os.environ.get(RUN_DIR_VARIABLE)
     if handed:
+        del params["command"]  # the page wrote the one a person would type
         runs.update_params(Path(handed), **params)
         return Path(handed)
     unfinished = runs.find_unfinished(root, kind, request)
     if unfinished is not None:
         return unfinished
     return runs.create_run(root, kind, params)
+
+
+def _command() -> list[str]:
+    """The command line this process was started with."""
+    return ["python", "-m", "kl_core", *sys.argv[1:]]
 
 
 def carry_out(
@@ -182,8 +197,8 @@ def _work_to_an_end(worker: Worker, work: Callable[[Worker], None]) -> None:
     try:
         with worker.parts:
             work(worker)
-        _build(worker)
-        worker.finish("done")
+        prompts = _build(worker)
+        worker.finish("done", prompts=prompts)
     except RunCancelled as error:
         _build(worker)
         worker.finish("cancelled", message=str(error))
@@ -198,13 +213,16 @@ def _work_to_an_end(worker: Worker, work: Callable[[Worker], None]) -> None:
         raise RunError(f"{sentence}; details in {worker.run_dir / 'log.txt'}") from error
 
 
-def _build(worker: Worker) -> None:
+def _build(worker: Worker) -> int:
+    """Make the database, note the models; returns how many prompts it holds."""
     worker.stage("building the database", None, "")
     build_database(worker.run_dir)
     opened = queries.open_run(worker.run_dir)
     figures = queries.summary(opened.cursor())
     opened.connection.close()
-    runs.update_params(worker.run_dir, **{key: figures.get(key) for key in ("model1", "model2")})
+    names = {key: figures[key] for key in ("model1", "model2") if figures.get(key)}
+    runs.update_params(worker.run_dir, **names)
+    return int(figures.get("prompts") or 0)
 
 
 def _unexpected(error: BaseException) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "LoadedModel",
     "ModelSpec",
     "added_text_ids",
+    "check_spec",
     "encode_prompt",
     "encode_text",
     "load_model",
@@ -87,7 +88,7 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     Raises:
         ModelError: anything that keeps it from loading, with what to do about it.
     """
-    _check(spec)
+    check_spec(spec)
     _quiet()
     device = _device(spec)
     config = _load_config(spec)
@@ -105,13 +106,20 @@ def load_model(spec: ModelSpec) -> LoadedModel:
 
 
 def _quiet() -> None:
-    """No progress bars of transformers: the run has its own, and logs are files."""
+    """No progress bars and no retry warnings: runs have their own progress and errors."""
     from transformers.utils import logging as transformers_logging
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _check(spec: ModelSpec) -> None:
+def check_spec(spec: ModelSpec) -> None:
+    """Refuse what can be refused without loading anything; no torch is imported.
+
+    Raises:
+        ModelError: a number type that is not known, options that exclude each other, or a
+            folder that is missing or holds no model.
+    """
     if spec.dtype not in DTYPES:
         raise ModelError(f"dtype {spec.dtype} is not known; use one of {', '.join(DTYPES)}.")
     if spec.raw and spec.system:

@@ -31,8 +31,10 @@ def lower_kl(p: TopK, q: TopK) -> Floats:
             cap), and entries standing for "outside the list" must have been removed.
 
     Returns:
-        [N] nats, tail_kl ≤ lower ≤ full KL. Q is granted at least ROUNDING unknown mass,
-        so that rounded lists cannot make the bound infinite. NaN where a side is empty.
+        [N] nats, tail_kl ≤ lower ≤ full KL, and never below 0, which is a bound of every
+        KL. Q is granted at least ROUNDING unknown mass, so that rounded lists cannot make
+        the bound infinite. NaN where a side is empty. The lists are taken as they are:
+        log-probabilities rounded to six decimals leave it uncertain by about 1e-6.
 
     Source: convex programme with shared dual ratio; see the module docstring.
     """
@@ -48,7 +50,7 @@ def lower_kl(p: TopK, q: TopK) -> Floats:
     rest_p, rest_q = rest(p), np.maximum(rest(q), ROUNDING)
     value = head + _unknown_part(only_p, only_q, cap_p, cap_q, rest_p, rest_q)
     empty = ~(p.listed.any(axis=-1) & q.listed.any(axis=-1))
-    return np.where(empty, np.nan, value)
+    return np.where(empty, np.nan, np.maximum(value, 0.0))
 
 
 def _unknown_part(

@@ -38,6 +38,7 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
         "run_dir": str(run_dir),
         "kind": info.kind,
         "state": info.state,
+        "error": info.status.error or None,
         "prompts": figures.get("prompts", 0),
         "responses": figures.get("responses", 0),
         "tokens": figures.get("tokens", 0),

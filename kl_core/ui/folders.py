@@ -22,10 +22,10 @@ def uploads_root() -> Path:
 
 
 def allowed_roots() -> list[Path]:
-    """Folders whose contents may be read: KL_DATA_ROOTS, the sample data, the uploads."""
+    """Folders whose contents may be read: KL_DATA_ROOTS, the sample data, the cache."""
     named = [part for part in os.environ.get("KL_DATA_ROOTS", "").split(os.pathsep) if part]
     roots = [Path(part).expanduser() for part in named]
-    roots += [runs.REPOSITORY / "sample_data", uploads_root()]
+    roots += [runs.REPOSITORY / "sample_data", runs.REPOSITORY / "cache", uploads_root()]
     return [root.resolve() for root in roots]
 
 
@@ -38,10 +38,16 @@ def allowed_folder(text: str) -> Path:
     if not text.strip() or "\0" in text:
         raise InputError("no folder was named; type the path of a folder or a zip")
     path = Path(text.strip()).expanduser()
-    path = (path if path.is_absolute() else runs.REPOSITORY / path).resolve()
     roots = allowed_roots()
-    if not any(path == root or root in path.parents for root in roots):
-        listed = ", ".join(str(root) for root in roots)
+    listed = ", ".join(str(root) for root in roots)
+    if not path.is_absolute():
+        tried = [(base / path).resolve() for base in (runs.REPOSITORY, *roots)]
+        there = next((each for each in tried if _inside(each, roots) and each.exists()), None)
+        if there is None and ".." not in path.parts:
+            raise InputError(f"there is no {path} in the folders this app may read ({listed})")
+        path = there or tried[0]
+    path = path.resolve()
+    if not _inside(path, roots):
         raise InputError(
             f"{path} is outside the folders this app may read ({listed}); start the app with "
             "KL_DATA_ROOTS set to the folder that holds it"
@@ -49,6 +55,10 @@ def allowed_folder(text: str) -> Path:
     if not path.exists():
         raise InputError(f"{path} does not exist; check the spelling")
     return path
+
+
+def _inside(path: Path, roots: list[Path]) -> bool:
+    return any(path == root or root in path.parents for root in roots)
 
 
 def new_upload_folder() -> Path:

@@ -182,7 +182,7 @@ def output_problem(request: ScoreRequest) -> str | None:
     path = Path(request.output_dir).expanduser()
     if not path.is_absolute():
         path = runs.REPOSITORY / path
-    allowed = [*folders.allowed_roots(), runs.default_root().parent.resolve()]
+    allowed = folders.allowed_roots()
     if any(root == path.resolve() or root in path.resolve().parents for root in allowed):
         return None
     return str(

@@ -114,7 +114,9 @@ def _keep(files: Sequence[Any]) -> Path | None:
     if not kept:
         st.text("Nothing could be kept of this upload, so nothing was imported.")
         return None
-    return folder
+    inside = [path for path in folder.iterdir() if path.is_dir()]
+    # an uploaded directory keeps its own name, the run is called after it
+    return inside[0] if len(inside) == 1 and len(list(folder.iterdir())) == 1 else folder
 
 
 def start_import(folder: Path) -> Path:
