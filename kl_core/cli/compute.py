@@ -63,7 +63,7 @@ def import_command(
     as_json: options.Json = False,
 ) -> None:
     """Read any directory, zip or file of responses or results into a run."""
-    request = import_run.ImportRequest(input_dir, pattern)
+    request = import_run.ImportRequest(input_dir.expanduser(), pattern)
     run_in_foreground("import", import_run.prepare(request), runs_dir, as_json)
 
 
@@ -102,7 +102,14 @@ def score_command(
         raw,
     )
     request = score.ScoreRequest(
-        input_dir, spec, output_dir, top_k, max_prompts, pattern, batch_tokens, include_reasoning
+        input_dir.expanduser(),
+        spec,
+        output_dir.expanduser() if output_dir else None,
+        top_k,
+        max_prompts,
+        pattern,
+        batch_tokens,
+        include_reasoning,
     )
     run_in_foreground("score", score.prepare(request), runs_dir, as_json)
 
@@ -148,10 +155,10 @@ def compare_command(
         )
 
     request = compare.CompareRequest(
-        input_dir,
+        input_dir.expanduser(),
         spec(model1, revision1, adapter1),
         spec(model2, revision2, adapter2),
-        output_dir,
+        output_dir.expanduser() if output_dir else None,
         top_k,
         max_prompts,
         pattern,

@@ -105,7 +105,7 @@ def print_summary(summary: dict[str, Any]) -> None:
         f"({summary['without_logprobs']:,} without log-probabilities), "
         f"{counted(summary['tokens'], 'token')}, {summary['scored_tokens']:,} scored"
     )
-    if summary.get("measure"):
+    if summary.get("mean_kl") is not None:
         _print_figures(summary)
     problems = summary["problems"]
     if problems:

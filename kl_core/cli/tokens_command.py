@@ -11,8 +11,9 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.output import figure, one_line, print_json, show_path
-from kl_core.jobs.tokens import MIN_KL_NATS, ScoreType, TokensRequest, extract
+from kl_core.jobs.tokens import ScoreType, TokensRequest, extract
 from kl_core.records import ProblemLog
+from kl_core.store.aggregate import NORMALIZED_MIN_KL
 from kl_core.store.files import write_json
 
 
@@ -32,7 +33,7 @@ def tokens_command(
     score: Annotated[Score, typer.Option(help="KL in nats, or KL/(H1+H2).")] = Score.kl,
     min_kl: Annotated[
         float, typer.Option(help="normalized: leave out tokens below this KL in nats.")
-    ] = MIN_KL_NATS,
+    ] = NORMALIZED_MIN_KL,
     output_path: Annotated[
         Path | None, typer.Option(help="JSON file to write. [default: print a table]")
     ] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def read_entries(
 
 def read_file(
     file: SourceFile, log: ProblemLog, tables: TokenTables | None = None
-) -> Iterator[Entry | ScoredEntry]:
+) -> Generator[Entry | ScoredEntry, None, None]:
     """The entries of one file; problems go to `log` when it is finished."""
     notes = Notes(file.name)
     tables = TokenTables() if tables is None else tables

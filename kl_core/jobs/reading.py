@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,19 +99,30 @@ def numbered(source: Input, worker: Worker, max_prompts: int | None = None) -> I
     prompt_id = response_id = 0
     before = 0
     for file in source.files:
-        for entry in read_file(file, source.log, tables):
+        with closing(_entries(source, file, tables)) as entries:
+            for entry in entries:
+                if max_prompts is not None and prompt_id >= max_prompts:
+                    break
+                inner = entry.entry if isinstance(entry, ScoredEntry) else entry
+                share = (inner.index + 1) / max(inner.entries_in_file, 1)
+                so_far = before + int(file.size_bytes * share)
+                yield Numbered(prompt_id, response_id, entry, so_far)
+                prompt_id += 1
+                response_id += max(len(inner.responses), 1)
+        before += file.size_bytes
+        worker.parts.add_problems(source.log.drain())
+        if max_prompts is not None and prompt_id >= max_prompts:
+            return
+
+
+def _entries(
+    source: Input, file: SourceFile, tables: TokenTables
+) -> Generator[Entry | ScoredEntry, None, None]:
+    """The entries of one file; results are left aside where entries are to be scored."""
+    with closing(read_file(file, source.log, tables)) as entries:
+        for entry in entries:
             if source.to_score and isinstance(entry, ScoredEntry):
                 place = f"$[{entry.entry.index}]"
                 source.log.add(file.name, place, "it is a result already", "Open it with import.")
-                continue
-            if max_prompts is not None and prompt_id >= max_prompts:
-                worker.parts.add_problems(source.log.drain())
-                return
-            inner = entry.entry if isinstance(entry, ScoredEntry) else entry
-            share = (inner.index + 1) / max(inner.entries_in_file, 1)
-            yield Numbered(prompt_id, response_id, entry, before + int(file.size_bytes * share))
-            prompt_id += 1
-            response_id += max(len(inner.responses), 1)
-        before += file.size_bytes
-        worker.parts.add_problems(source.log.drain())
-    worker.parts.add_problems(source.log.drain())
+            else:
+                yield entry

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kl_core.formats.kl_results import ResultNames, ResultWriter
+from kl_core.formats.reader import read_file
 from kl_core.jobs.reading import Input, Numbered, numbered
 from kl_core.jobs.worker import Worker
-from kl_core.records import Entry, ScoredEntry
+from kl_core.records import Entry, ProblemLog, ScoredEntry
 from kl_core.sources.base import Source
 from kl_core.store import runs
 
+NUMBERED = re.compile(r"(.+)_\d+_kl\.json")
 GROUP_SECONDS = 5.0
 FIRST_GROUP_TOKENS = 1_024
 LARGEST_GROUP_TOKENS = 65_536
@@ -54,6 +57,7 @@ def score_all(
         _refuse_shared_names(source)
     worker.stage("loading the model", None, "")
     loaded = model()
+    worker.check_cancel()
     runs.update_params(worker.run_dir, **loaded.identity)
     writer = ResultWriter(output_dir) if output_dir is not None else None
     total = source.size_bytes if max_prompts is None else max_prompts
@@ -65,6 +69,9 @@ def score_all(
         fresh = [item for item in group if item.prompt_id not in worker.finished]
         scored = loaded.score([item.source for item in fresh])
         worker.parts.add_problems(loaded.problems())
+        if writer is not None:
+            for item in group:
+                writer.names.claim(item.source)
         for item, entry in zip(fresh, scored, strict=True):
             if writer is not None:
                 writer.write(entry)
@@ -87,8 +94,16 @@ def _refuse_shared_names(source: Input) -> None:
         InputError: naming both.
     """
     names = ResultNames()
+    stems = {}
     for file in source.files:
-        names.claim(Entry(file.name, 0, 1, (), None, ()))
+        stems[names.claim(Entry(file.name, 0, 1, (), None, ()))] = file
+    for name, file in stems.items():
+        numbered_name = NUMBERED.fullmatch(name)
+        other = stems.get(f"{numbered_name[1]}_kl.json") if numbered_name else None
+        if other is not None:  # a_0.json beside a.json: only its content tells
+            both = ResultNames()
+            for entry in (*read_file(other, ProblemLog()), *read_file(file, ProblemLog())):
+                both.claim(as_entry(entry))
 
 
 def groups(

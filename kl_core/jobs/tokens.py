@@ -13,9 +13,9 @@ from kl_core.errors import InputError
 from kl_core.formats.reader import read_entries
 from kl_core.numeric.divergence import normalized_kl
 from kl_core.records import ProblemLog, ScoredEntry, ScoredResponse, prompt_text
+from kl_core.store.aggregate import NORMALIZED_MIN_KL
 
 ScoreType = Literal["kl", "normalized"]
-MIN_KL_NATS = 0.01  # below it KL/(H1+H2) divides noise by noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,18 @@ class TokensRequest:
     min_threshold: float
     max_threshold: float | None
     score: ScoreType
-    min_kl: float = MIN_KL_NATS
+    min_kl: float = NORMALIZED_MIN_KL
 
 
 def extract(request: TokensRequest, log: ProblemLog) -> dict[str, Any]:
     """The object the `tokens` command writes, highest score first.
 
     Raises:
-        InputError: no result file in the folder.
+        InputError: no result file in the folder, or a threshold that is no number.
     """
+    for bound in (request.min_threshold, request.max_threshold, request.min_kl):
+        if bound is not None and not np.isfinite(bound):
+            raise InputError(f"a threshold of {bound} means nothing; give a finite number")
     entries: list[dict[str, Any]] = []
     results = 0
     for entry in read_entries(request.results_dir, None, log):

@@ -162,13 +162,16 @@ def carry_out(
         RunCancelled: asked to stop; the parts and a database of them are on disk.
         KLExplorerError: the work could not be done; what was finished is kept.
     """
+    while True:
+        try:
+            claim = process.claim(run_dir)
+            break
+        except RunError:
+            if attach(run_dir, observer):
+                return
     try:
-        claim = process.claim(run_dir)
-    except RunError:
-        attach(run_dir, observer)
-        return
-    try:
-        (run_dir / "cancel").unlink(missing_ok=True)
+        if runs.read_status(run_dir).state != "starting":  # an old request, not of this start
+            (run_dir / "cancel").unlink(missing_ok=True)
         worker = Worker(run_dir, observer)
         with _signals(worker):
             _work_to_an_end(worker, work)
@@ -176,11 +179,11 @@ def carry_out(
         process.release(claim)
 
 
-def attach(run_dir: Path, observer: Observer | None = None) -> None:
-    """Watch a live run until it ends.
+def attach(run_dir: Path, observer: Observer | None = None) -> bool:
+    """Watch a live run until it ends; False where its worker died and the work can be taken over.
 
     Raises:
-        RunCancelled, RunError: it did not end well.
+        RunCancelled, RunError: it was cancelled or failed.
     """
     while (status := runs.read_status(run_dir)).active:
         if observer is not None:
@@ -188,13 +191,15 @@ def attach(run_dir: Path, observer: Observer | None = None) -> None:
         time.sleep(STATUS_EVERY_S)
     if status.state == "cancelled":
         raise RunCancelled(f"run {run_dir.name} was cancelled; what was finished is kept")
-    if status.state != "done":
-        raise RunError(status.error or status.message or f"run {run_dir.name} {status.state}")
+    if status.state == "failed":
+        raise RunError(status.error or status.message or f"run {run_dir.name} failed")
+    return status.state == "done"
 
 
 def _work_to_an_end(worker: Worker, work: Callable[[Worker], None]) -> None:
     worker.event("start", pid=os.getpid(), resumed_prompts=len(worker.finished))
     try:
+        worker.check_cancel()
         with worker.parts:
             work(worker)
         prompts = _build(worker)

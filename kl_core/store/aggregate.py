@@ -8,17 +8,20 @@ from __future__ import annotations
 
 SPARK_BINS = 40
 TOP_TOKENS = 1000
+NORMALIZED_MIN_KL = 0.01
+"""Nats below which KL/(H1+H2) divides noise by noise: such tokens do not count for it."""
 HISTOGRAM_COLUMNS = ("kl", "kl_lower", "normalized", "surprisal1")
 DECADES = (-6, 2)
 BINS_A_DECADE = 8
 
-# column name: expression over the tokens of one group
+# column name: expression over the tokens of one group; an average over inf and -inf is
+# NaN, which DuckDB would sort first: it is no value
 STATISTICS = {
     "tokens": "count(*)",
     "scored_tokens": "count(kl)",
     "coverage": "count(kl) / count(*)",
     "censored": "count(*) FILTER (WHERE censored)",
-    "mean_kl": "avg(kl)",
+    "mean_kl": "nullif(avg(kl), 'nan'::DOUBLE)",
     "median_kl": "quantile_cont(kl, 0.5)",
     "p90_kl": "quantile_cont(kl, 0.9)",
     "p99_kl": "quantile_cont(kl, 0.99)",
@@ -26,17 +29,18 @@ STATISTICS = {
     "max_kl": "max(kl)",
     "total_kl": "sum(kl)",
     "std_kl": "CASE WHEN isfinite(max(kl)) THEN stddev_pop(kl) END",
-    "mean_lower": "avg(kl_lower)",
-    "mean_tail": "avg(kl_tail)",
-    "mean_rank_kl": "avg(kl_rank)",
-    "mean_reverse": "avg(kl_reverse)",
-    "mean_js": "avg(js)",
-    "mean_normalized": "avg(normalized)",
-    "mean_log_ratio": "avg(log_ratio)",
-    "mean_surprisal1": "-avg(logprob1)",
-    "mean_surprisal2": "-avg(logprob2)",
-    "mean_entropy1": "avg(entropy1)",
-    "mean_entropy2": "avg(entropy2)",
+    "mean_lower": "nullif(avg(kl_lower), 'nan'::DOUBLE)",
+    "mean_tail": "nullif(avg(kl_tail), 'nan'::DOUBLE)",
+    "mean_rank_kl": "nullif(avg(kl_rank), 'nan'::DOUBLE)",
+    "mean_reverse": "nullif(avg(kl_reverse), 'nan'::DOUBLE)",
+    "mean_js": "nullif(avg(js), 'nan'::DOUBLE)",
+    "mean_normalized": f"avg(normalized) FILTER (WHERE kl >= {NORMALIZED_MIN_KL})",
+    "top1_agreement": "avg(same_top::INT) FILTER (WHERE kl IS NOT NULL)",
+    "mean_log_ratio": "nullif(avg(log_ratio), 'nan'::DOUBLE)",
+    "mean_surprisal1": "nullif(-avg(logprob1), 'nan'::DOUBLE)",
+    "mean_surprisal2": "nullif(-avg(logprob2), 'nan'::DOUBLE)",
+    "mean_entropy1": "nullif(avg(entropy1), 'nan'::DOUBLE)",
+    "mean_entropy2": "nullif(avg(entropy2), 'nan'::DOUBLE)",
 }
 _STATISTICS_SQL = ",\n  ".join(f"{sql} AS {name}" for name, sql in STATISTICS.items())
 # what a prompt or response without any token of its own shows
@@ -92,7 +96,7 @@ def top_tokens() -> str:
         SELECT t.{score} AS score, t.response_id, t.position, r.prompt_id, t.token, t.kl,
                t.kl_lower, t.entropy1, t.entropy2
         FROM tokens t JOIN response_rows r USING (response_id)
-        WHERE t.{score} IS NOT NULL
+        WHERE t.{score} IS NOT NULL AND ({score == "kl"} OR t.kl >= {NORMALIZED_MIN_KL})
         ORDER BY t.{score} DESC, t.response_id, t.position LIMIT {TOP_TOKENS})"""
         for score in ("kl", "normalized")
     ]

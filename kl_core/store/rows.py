@@ -15,7 +15,7 @@ from kl_core.records import Response, ScoredEntry, ScoredResponse, TokenDist, pr
 from kl_core.store import schema
 
 _SCALARS = ("response_id", "position", "token", "piece", "data", "token_id", "special")
-_MARKS = ("rank1", "rank2", "censored", "reason", "span_start", "span_end")
+_MARKS = ("rank1", "rank2", "censored", "same_top", "reason", "span_start", "span_end")
 _FROM_MEASURES = {
     "kl": "headline",
     "kl_reverse": "reverse",
@@ -106,11 +106,13 @@ class TokenColumns:
         for name, values in columns.items():
             self._lists[name].extend(values)
         self._add_measures(scored)
-        for position, dist2, keys in zip(
+        for position, dist2, (keys1, keys2) in zip(
             positions, scored.dists2, position_keys(scored), strict=True
         ):
-            self._top1.add(position.dist, keys[0])
-            self._top2.add(dist2, keys[1])
+            self._top1.add(position.dist, keys1)
+            self._top2.add(dist2, keys2)
+            both = keys1 and keys2
+            self._lists["same_top"].append(keys1[0] == keys2[0] if both else None)
 
     def _add_measures(self, scored: ScoredResponse) -> None:
         values = {c: getattr(scored.measures, f) for c, f in _FROM_MEASURES.items()}

@@ -153,7 +153,8 @@ def write_status(run_dir: Path, status: Status) -> None:
 
 def read_status(run_dir: Path) -> Status:
     """The state now: `died` where the run should be working and its process is gone."""
-    record = read_json(run_dir / "status.json") or {}
+    record = read_json(run_dir / "status.json")
+    record = record if isinstance(record, dict) else {}
     known = {field.name for field in fields(Status)}
     status = Status(**{key: value for key, value in record.items() if key in known})
     if not status.active or process.is_alive(run_dir):

@@ -51,6 +51,7 @@ TOKENS = pa.schema(
         ("rank1", pa.int32()),
         ("rank2", pa.int32()),
         ("censored", pa.bool_()),
+        ("same_top", pa.bool_()),
         ("reason", pa.string()),
         ("span_start", pa.int32()),
         ("span_end", pa.int32()),

@@ -47,7 +47,7 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
         "model1": figures.get("model1") or info.model1,
         "model2": figures.get("model2") or info.model2,
     }
-    if figures.get("measure"):
+    if figures.get("measure") or info.kind != "import":
         result |= {name: json_number(figures.get(key)) for name, key in _FIGURES.items()}
         # local and imported runs make no calls; sources that do will count them
         result["calls"] = {"made": 0, "reused": 0, "failed": 0, "retried": 0}

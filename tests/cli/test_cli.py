@@ -144,6 +144,14 @@ def test_normalised_scores_leave_out_tokens_of_negligible_divergence(tmp_path):
     assert found["entries"][0]["score"] == pytest.approx(250)
 
 
+@pytest.mark.parametrize("bound", ["nan", "inf"])
+def test_a_threshold_that_is_no_number_is_refused(tmp_path, bound):
+    """One sentence, code 2."""
+    result_file(tmp_path / "a_kl.json", [2.0])
+    words = ("tokens", "--results-dir", tmp_path, "--min-threshold", bound, "--json")
+    assert "finite number" in writing.call(tmp_path / "r", *words, expect=2).stderr
+
+
 def test_the_tokens_command_writes_the_documented_object(tmp_path):
     """The file has exactly the documented keys."""
     result_file(tmp_path / "a_kl.json", [2.0])

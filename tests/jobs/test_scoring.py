@@ -1,5 +1,6 @@
 """What score and compare share: groups of prompts, result names, resume."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from kl_core.jobs import reading, scoring, worker
 from kl_core.jobs.import_run import raw_entry
 from kl_core.records import ProblemLog, ScoredEntry
 from kl_core.store import parts, runs
+from kl_core.store.summary import run_summary
 from tests import writing
 
 
@@ -63,6 +65,42 @@ def test_two_inputs_for_one_result_name_are_refused_before_any_work(tmp_path):
     with pytest.raises(InputError, match=r"p0000.json .*p0000.jsonl .*rename"):
         run(tmp_path, folder, source, tmp_path / "out")
     assert source.asked == []
+
+
+def test_a_collision_between_a_list_and_a_numbered_file_is_refused_every_time(tmp_path):
+    """a.json with two prompts and a_0.json: refused at once, and again on the next try."""
+    folder = tmp_path / "in"
+    writing.openai_file(folder / "one.json", "one", 3)
+    one = json.loads((folder / "one.json").read_text())
+    (folder / "one.json").unlink()
+    (folder / "a.json").write_text(json.dumps([one, one]))
+    (folder / "a_0.json").write_text(json.dumps(one))
+    source = EchoSource()
+    for _ in range(2):
+        with pytest.raises(InputError, match="a_0_kl.json"):
+            run(tmp_path, folder, source, tmp_path / "out")
+    assert source.asked == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_numbered_file_beside_a_single_prompt_is_no_collision(tmp_path):
+    """a.json with one prompt gives a_kl.json, a_0.json gives a_0_kl.json."""
+    for name in ("a", "a_0"):
+        writing.openai_file(tmp_path / "in" / f"{name}.json", name, 3)
+    run(tmp_path, tmp_path / "in", EchoSource(), tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_0_kl.json", "a_kl.json"]
+
+
+def test_stopping_early_keeps_the_problems_of_the_file_it_stopped_in(tmp_path):
+    """--max-prompts cuts the work, not the list of problems."""
+    folder = tmp_path / "in"
+    writing.openai_file(folder / "a.json", "a", 3)
+    good = json.loads((folder / "a.json").read_text())
+    silent = {**good, "responses": [{"provider": "Q", "choices": [{"message": {"content": "x"}}]}]}
+    (folder / "a.json").write_text(json.dumps([silent, good, good]))
+    run_dir = run(tmp_path, folder, EchoSource(), max_prompts=2)
+    reasons = [row["reason"] for row in run_summary(run_dir)["problems"]]
+    assert any("without log-probabilities" in reason for reason in reasons)
 
 
 def test_a_resumed_run_asks_only_for_what_is_missing(tmp_path):

@@ -151,6 +151,32 @@ def test_a_second_command_attaches_to_the_live_run(tmp_path, monkeypatch):
     process.release(claim)
 
 
+def test_a_cancel_before_the_worker_began_is_not_lost(tmp_path):
+    """Asked while starting: nothing is done. Left over from an earlier end: it does not count."""
+    run_dir, work = start(tmp_path / "runs", writing.folder(tmp_path / "in", 2))
+    runs.request_cancel(run_dir)
+    with pytest.raises(RunCancelled):
+        worker.carry_out(run_dir, work)
+    assert run_summary(run_dir)["prompts"] == 0
+    worker.carry_out(run_dir, work)
+    assert run_summary(run_dir)["state"] == "done"
+
+
+def test_who_waits_for_a_worker_that_dies_takes_over(tmp_path):
+    """The second of two equal commands finishes what the first left."""
+    run_dir, work = start(tmp_path / "runs", writing.folder(tmp_path / "in", 2))
+    claim = process.claim(run_dir)
+    runs.write_status(run_dir, runs.Status(state="running", updated=time.time()))
+
+    def die_meanwhile(status):
+        if status.state == "running" and not claim.closed:
+            process.release(claim)
+            (run_dir / "pid").write_text("{}")
+
+    worker.carry_out(run_dir, work, die_meanwhile)
+    assert run_summary(run_dir)["prompts"] == 2
+
+
 def test_control_c_is_a_cancel(tmp_path):
     """SIGINT ends the command with code 1, the run cancelled, its parts readable."""
     folder = writing.folder(tmp_path / "in", 600, 100)

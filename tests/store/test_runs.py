@@ -27,6 +27,12 @@ def test_a_run_whose_process_is_gone_shows_as_died(run_dir):
     assert "resume" in status.message
 
 
+def test_a_status_that_is_no_status_does_not_hide_the_list(run_dir):
+    """A broken status.json reads as a run that never began."""
+    (run_dir / "status.json").write_text("[1, 2]")
+    assert [info.path for info in runs.list_runs(run_dir.parent)] == [run_dir]
+
+
 def test_a_recycled_process_number_is_not_the_worker(run_dir):
     """The same number with another start time is another process."""
     runs.write_status(run_dir, Status(state="running", updated=time.time()))

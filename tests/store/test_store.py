@@ -189,6 +189,42 @@ def test_an_infinite_divergence_survives_the_database(tmp_path):
     assert sum(counts["count"].to_pylist()) == 12
 
 
+def test_infinities_of_both_signs_do_not_sort_first(tmp_path, entries):
+    """Their mean is no value: such a prompt comes last, not on top."""
+    odd = factories.entry(0, responses=1)
+    odd.responses[0].measures.headline[:2] = [np.inf, -np.inf]
+    run_dir = make_run(tmp_path, [odd, *entries[1:3]])
+    rows = queries.prompts(opened(run_dir)).to_pylist()
+    assert [row["prompt_id"] for row in rows] == [2, 1, 0]
+    assert rows[-1]["mean_kl"] is None
+
+
+def test_normalised_scores_count_only_where_the_divergence_is_not_noise(tmp_path):
+    """KL/(H1+H2) of tokens below the threshold enters neither the mean nor the top list."""
+    entry = factories.entry(3, responses=1)
+    values = entry.responses[0].measures
+    values.headline[:] = 0.001
+    values.headline[4] = 2.0
+    run_dir = make_run(tmp_path, [entry])
+    cursor = opened(run_dir)
+    ratio = 2.0 / (values.entropy1[4] + values.entropy2[4])
+    assert queries.prompts(cursor).to_pylist()[0]["mean_normalized"] == pytest.approx(ratio)
+    assert queries.top_tokens(cursor, "normalized")["position"].to_pylist() == [4]
+
+
+def test_top_1_agreement_is_the_share_of_positions_with_the_same_first_candidate(tmp_path, entries):
+    """Counted by identity over the scored tokens."""
+    run_dir = make_run(tmp_path, entries[4:5])
+    same = [
+        position.dist.tokens[0].data == dist.tokens[0].data
+        for response in entries[4].responses
+        for position, dist in zip(response.response.positions, response.dists2, strict=True)
+    ]
+    found = queries.prompts(opened(run_dir)).to_pylist()[0]["top1_agreement"]
+    assert 0 < found < 1
+    assert found == pytest.approx(np.mean(same))
+
+
 def test_the_histogram_counts_every_scored_token_once(tmp_path, entries):
     """Bins are half open and together hold everything, zeros included."""
     run_dir = make_run(tmp_path, entries)
