@@ -7,7 +7,7 @@ models are Llama-shaped with random weights (hidden 512, 8 layers). Every measur
 a fresh process; the variants take turns, medians are compared. On a machine that others
 use too, wall time says little: read the processor-time ratio, with `--threads 1`.
 
-    python benchmarks/bench_scoring.py [--vocab 32000] [--prompts 3] [--rounds 3] [--json]
+    python benchmarks/bench_scoring.py [--vocab 32000] [--prompts 5] [--rounds 3] [--json]
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vocab", type=int, default=32000, help="32000 or 128256, say")
-    parser.add_argument("--prompts", type=int, default=3)
+    parser.add_argument("--prompts", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")

@@ -22,6 +22,7 @@ from kl_core.store import schema
 from kl_core.store.aggregate import statements
 from kl_core.store.parts import committed
 
+MEMORY_LIMIT = "4GB"  # beyond it DuckDB spills beside the run
 _DATABASE = re.compile(r"run-(\d+)\.duckdb")
 
 
@@ -43,6 +44,7 @@ def build_database(run_dir: Path) -> Path:
     try:
         with duckdb.connect(str(temporary)) as connection:
             connection.execute("SET preserve_insertion_order = true")
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.execute(f"SET temp_directory = '{_quoted(run_dir / '.spill')}'")
             load_parts(connection, run_dir, as_views=False)
             for statement in statements():
