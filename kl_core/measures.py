@@ -27,6 +27,8 @@ from kl_core.records import (
 )
 
 MAX_CHUNK = 1_000_000  # candidate pairs compared at a time
+SAME_LOGPROB = 1e-3  # one value, written twice by a server, may differ by this much
+MAX_UNIDENTIFIED = 0.01  # share of a list; above it the lists cannot be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,15 @@ def score(
     if exact is not None:
         _use_exact(values, exact, [index for index, r in enumerate(reasons) if r is None])
     _fill_log_ratio(values, spans, span_logprob2)
+    why = list(reasons)
+    if exact is None:
+        for index in rows:
+            why[index] = _unidentified(positions[index].dist, dists2[index])
+        _blank_headlines(values, [index for index in rows if why[index]])
     return ScoredResponse(
         response=response,
         dists2=tuple(dists2),
-        reasons=tuple(reasons),
+        reasons=tuple(why),
         measures=TokenMeasures(**values),
         measure=measure,
         spans=tuple(spans),
@@ -119,8 +126,20 @@ def identity(token: Token) -> tuple[Any, ...]:
     return ("bytes", token.data) if token.data is not None else ("piece", token.piece)
 
 
+def identified(token: Token) -> bool:
+    """False where the file does not tell which vocabulary entry a candidate is.
+
+    Its bytes are not known (part of a character, written as U+FFFD), or it is a special
+    token without a name.
+    """
+    return bool(token.piece) if token.special else token.data is not None
+
+
 def position_keys(scored: ScoredResponse) -> Iterator[tuple[list[int], list[int]]]:
-    """Both sides' candidate keys per position; equal keys are the same token."""
+    """Both sides' candidate keys per position; equal keys are the same token.
+
+    A key of -2 or less stands for a candidate of unknown identity and is never equal.
+    """
     intern = _Interner()
     for position, dist2 in zip(scored.response.positions, scored.dists2, strict=True):
         yield intern.keys(position.dist), intern.keys(dist2)
@@ -137,6 +156,7 @@ class _Interner:
     def __init__(self) -> None:
         self._tokens: dict[int, int] = {}
         self._identities: dict[tuple[Any, ...], int] = {}
+        self._unknown = EMPTY
 
     def keys(self, dist: TokenDist | None) -> list[int]:
         if dist is None:
@@ -148,6 +168,9 @@ class _Interner:
     def key(self, token: Token) -> int:
         known = self._tokens.get(id(token))
         if known is None:
+            if not identified(token):
+                self._unknown -= 1
+                return self._unknown
             known = self._identities.setdefault(identity(token), len(self._identities))
             self._tokens[id(token)] = known
         return known
@@ -186,7 +209,7 @@ def _fill_side1(values: dict[str, Any], positions: Sequence[Position]) -> None:
         values["entropy1"][rows] = topk.listed_entropy(side)
         values["rest1"][rows] = topk.rest(side)
     for index in rows:
-        values["rank1"][index] = _rank(positions[index].dist, positions[index].token)
+        values["rank1"][index] = _rank(positions[index])
 
 
 def _fill_pair(
@@ -223,6 +246,8 @@ def _fill_side2(
     for index in rows:
         dist, token = dists2[index], positions[index].token
         assert dist is not None
+        if not identified(token):
+            continue
         wanted = identity(token)
         place = next((i for i, t in enumerate(dist.tokens) if identity(t) == wanted), None)
         if place is None:
@@ -307,14 +332,55 @@ def _ranked(p: TopK, q: TopK) -> tuple[Floats, Floats]:
     return cut(p), cut(q)
 
 
-def _rank(dist: TokenDist | None, token: Token) -> int:
+def _rank(position: Position) -> int:
+    dist, token = position.dist, position.token
     if dist is None:
         return -1
     wanted = identity(token)
+    known = identified(token)
     for place, candidate in enumerate(dist.tokens[: dist.listed]):
-        if candidate is token or identity(candidate) == wanted:
+        same = candidate is token or identity(candidate) == wanted
+        if same and (known or _has_logprob(position, dist.logprobs[place])):
             return place + 1
     return -1
+
+
+def _has_logprob(position: Position, logprob: float) -> bool:
+    return position.logprob is not None and abs(position.logprob - logprob) <= SAME_LOGPROB
+
+
+def _unidentified(dist1: TokenDist | None, dist2: TokenDist | None) -> str | None:
+    """Why two lists cannot be compared: too much of one is of unknown identity."""
+    for number, dist in ((1, dist1), (2, dist2)):
+        assert dist is not None
+        unknown = [n for n in range(dist.listed) if _unknown_at(dist, n)]
+        if not unknown:
+            continue
+        mass = np.exp(dist.logprobs[: dist.listed])
+        held = float(mass[unknown].sum())
+        if held > MAX_UNIDENTIFIED * mass.sum():
+            return _unidentified_reason([dist.tokens[n] for n in unknown], held, number)
+    return None
+
+
+def _unknown_at(dist: TokenDist, place: int) -> bool:
+    return not identified(dist.tokens[place]) if dist.keys is None else dist.keys[place] < EMPTY
+
+
+def _unidentified_reason(tokens: Sequence[Token], held: float, number: int) -> str:
+    one = len(tokens) == 1
+    parts = all("\ufffd" in token.piece for token in tokens)
+    what = ("part of a character" if one else "parts of characters") if parts else "not named"
+    tail = " that the file does not identify" if parts else " in the file"
+    return (
+        f"{len(tokens)} candidate{'' if one else 's'} with {100 * held:.0f} % of model "
+        f"{number}'s probability {'is' if one else 'are'} {what}{tail}"
+    )
+
+
+def _blank_headlines(values: dict[str, Any], rows: list[int]) -> None:
+    for name in ("headline", "reverse", "js"):
+        values[name][rows] = np.nan
 
 
 def _chunks(

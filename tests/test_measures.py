@@ -134,3 +134,60 @@ def test_a_long_response_is_compared_in_chunks_with_the_same_result(monkeypatch)
     chunked = measures.score(whole.response, whole.dists2, whole.reasons)
     assert chunked.measures.headline == pytest.approx(whole.measures.headline)
     assert chunked.measures.lower == pytest.approx(whole.measures.lower)
+
+
+LOST = Token("\ufffd", None, None, "\ufffd")
+
+
+def with_lost(shares, others):
+    """A list of unidentified candidates and of named ones, in falling order."""
+    pairs = [(LOST, p) for p in shares]
+    pairs += [(Token(t, t.encode(), None, t), p) for t, p in others.items()]
+    pairs.sort(key=lambda pair: -pair[1])
+    return TokenDist(
+        tuple(token for token, _ in pairs), tuple(float(np.log(p)) for _, p in pairs), len(pairs)
+    )
+
+
+def test_lists_that_are_not_identified_are_not_compared():
+    """Three parts of characters with 41 %: no KL and a reason; the bounds claim nothing."""
+    p = with_lost([0.3, 0.1, 0.01], {"a": 0.5})
+    scored = measures.score(one_position(p, "a"), [dist_of({"a": 0.5, "é": 0.3})], [None])
+    for name in ("headline", "reverse", "js"):
+        assert np.isnan(getattr(scored.measures, name)[0])
+    assert scored.measures.lower[0] == pytest.approx(0, abs=1e-9)
+    assert np.isfinite(scored.measures.tail[0])
+    assert scored.reasons[0] == (
+        "3 candidates with 41 % of model 1's probability are parts of characters that the file "
+        "does not identify"
+    )
+    other = measures.score(one_position(dist_of({"a": 0.5}), "a"), [p], [None])
+    assert "model 2" in other.reasons[0]
+
+
+def test_a_little_unidentified_probability_is_left_out():
+    """Below 1 % the rest of the lists is compared."""
+    p, q = with_lost([0.004], {"a": 0.5, "b": 0.3}), with_lost([0.004], {"a": 0.5, "b": 0.3})
+    scored = measures.score(one_position(p, "a"), [q], [None])
+    assert scored.measures.headline[0] == pytest.approx(0, abs=1e-12)
+    assert scored.reasons[0] is None
+
+
+def test_unidentified_candidates_have_keys_of_their_own_on_both_sides():
+    """They look the same and are never matched."""
+    p, q = with_lost([0.3, 0.1], {"a": 0.5}), with_lost([0.2], {"a": 0.5})
+    scored = measures.score(one_position(p, "a"), [q], [None])
+    ((keys1, keys2),) = measures.position_keys(scored)
+    unknown = [key for key in (*keys1, *keys2) if key <= -2]
+    assert len(unknown) == len(set(unknown)) == 3
+    assert len(set(keys1) & set(keys2)) == 1
+
+
+def test_a_sampled_token_of_unknown_identity_is_not_found_in_the_other_list():
+    """Its rank in its own list shows in its log-probability; model 2's value is not known."""
+    p, q = with_lost([0.3, 0.1], {"a": 0.5}), with_lost([0.2], {"a": 0.5})
+    raw = Response(0, "x", (Position(LOST, float(np.log(0.1)), p),))
+    scored = measures.score(raw, [q], [None])
+    assert scored.measures.rank1[0] == 3
+    assert np.isnan(scored.measures.logprob2[0])
+    assert not scored.measures.censored[0]

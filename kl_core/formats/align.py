@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from kl_core.formats.gaps import Gap, find_gaps
 from kl_core.formats.vocabulary import Vocabulary, resolve_dist
 from kl_core.records import Token
 
@@ -54,19 +55,23 @@ class Alignment:
         return sum([segment.one_to_one for segment in self.segments]) / len(self.reasons)
 
 
-def align(tokens: Sequence[Token], vocab: Vocabulary, encode: Encode) -> Alignment:
+def align(
+    tokens: Sequence[Token], vocab: Vocabulary, encode: Encode, text: str | None = None
+) -> Alignment:
     """Give every token of a response its local ids, or a reason why it has none.
 
     Tokens that resolve keep their own ids: the text is never encoded again. Only a
     run between special tokens in which one does not resolve is joined, encoded and
-    matched at common byte boundaries.
+    matched at common byte boundaries. Neighbouring tokens of unknown bytes become one
+    span, encoded on its own, where the text shows what they add.
 
     Args:
         tokens: the sampled tokens of one response.
         vocab: the local vocabulary.
         encode: text → local ids, without special tokens added.
+        text: the response text; it settles the bytes that the tokens do not give.
     """
-    builder = _Builder(tokens, vocab, encode)
+    builder = _Builder(tokens, vocab, encode, find_gaps(tokens, text))
     start = 0
     for n, token in enumerate(tokens):
         if token.special:
@@ -77,13 +82,25 @@ def align(tokens: Sequence[Token], vocab: Vocabulary, encode: Encode) -> Alignme
     return Alignment(tuple(builder.ids), tuple(builder.segments), tuple(builder.reasons))
 
 
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """File tokens [start, end) that are matched together; `data` None where not known."""
+
+    start: int
+    end: int
+    data: bytes | None
+
+
 class _Builder:
     """Collects ids, segments and reasons, run by run."""
 
-    def __init__(self, tokens: Sequence[Token], vocab: Vocabulary, encode: Encode) -> None:
+    def __init__(
+        self, tokens: Sequence[Token], vocab: Vocabulary, encode: Encode, gaps: Sequence[Gap]
+    ) -> None:
         self.tokens = tokens
         self.vocab = vocab
         self.encode = encode
+        self.gaps = {gap.start: gap for gap in gaps}
         self.ids: list[int] = []
         self.segments: list[Segment] = []
         self.reasons: list[str | None] = [None] * len(tokens)
@@ -113,51 +130,71 @@ class _Builder:
         if self.lost is not None:
             self._refuse(start, end, self.lost)
             return
-        found = [self.vocab.resolve(token) for token in self.tokens[start:end]]
+        units = self._units(start, end)
+        found = [self._own_ids(unit) for unit in units]
         if all(found):
-            for n, ids in enumerate(found, start):
-                self._take(n, n + 1, ids[:1])
+            for unit, ids in zip(units, found, strict=True):
+                self._take(unit.start, unit.end, ids)
             return
-        self._add_encoded(start, end)
+        self._add_encoded(units)
 
-    def _add_encoded(self, start: int, end: int) -> None:
+    def _units(self, start: int, end: int) -> list[_Unit]:
+        units = []
+        while start < end:
+            gap = self.gaps.get(start)
+            unit = _Unit(start, start + 1, self.tokens[start].data)
+            if gap is not None:
+                unit = _Unit(gap.start, gap.end, gap.data)
+            units.append(unit)
+            start = unit.end
+        return units
+
+    def _own_ids(self, unit: _Unit) -> Sequence[int]:
+        """Ids that a unit has whatever stands beside it; () without any."""
+        if unit.start not in self.gaps:
+            return self.vocab.resolve(self.tokens[unit.start])[:1]
+        data = unit.data or b""
+        text, whole = _whole_characters(data)
+        if whole != data:
+            return ()
+        ids = list(self.encode(text))
+        local = self.vocab.text_bytes(ids)
+        if local[:1] == [b" "] and b"".join(local) == b" " + data:  # the space it adds
+            return ids[1:]
+        return ids if b"".join(local) == data else ()
+
+    def _add_encoded(self, units: Sequence[_Unit]) -> None:
         """Encode the run's text and cut it at the byte offsets both sides share."""
-        usable = self._usable_end(start, end)
-        run = [token.data or b"" for token in self.tokens[start:usable]]
+        known = next((n for n, unit in enumerate(units) if unit.data is None), len(units))
+        run = [unit.data or b"" for unit in units[:known]]
         whole = b"".join(run)
         text, kept = _whole_characters(whole)
         ids = list(self.encode(text)) if text else []
         local = _without_added_space(self.vocab.text_bytes(ids), kept)
         agreed = _common_prefix(b"".join(local), kept)
         api_ends, local_ends = list(accumulate(map(len, run))), list(accumulate(map(len, local)))
-        done = self._cut(start, ids, api_ends, local_ends, agreed)
-        if done < usable:
+        done = self._cut(units, ids, api_ends, local_ends, agreed)
+        end = units[-1].end
+        if done < known:
             if agreed < len(kept):
                 self.lost = "the second model's tokenizer does not give this text back"
             else:
                 self.lost = "it lies inside a character, which cannot be encoded as text"
-            self._refuse(done, usable, self.lost)
-        if usable < end:
-            piece = self.tokens[usable].piece
+            self._refuse(units[done].start, end, self.lost)
+        elif known < len(units):
+            piece = self.tokens[units[known].start].piece
             self.lost = f"the bytes of the token {piece!r} are not known: the text is lost here"
-            self._refuse(usable, end, self.lost)
-
-    def _usable_end(self, start: int, end: int) -> int:
-        """Where the known text of a run ends: at the first token of unknown bytes."""
-        for n in range(start, end):
-            if self.tokens[n].data is None:
-                return n
-        return end
+            self._refuse(units[known].start, end, self.lost)
 
     def _cut(
         self,
-        start: int,
+        units: Sequence[_Unit],
         ids: Sequence[int],
         api_ends: Sequence[int],
         local_ends: Sequence[int],
         agreed: int,
     ) -> int:
-        """Add a segment up to each common boundary; returns the first token left over."""
+        """Add a segment up to each common boundary; returns the first unit left over."""
         api = local = api_from = local_from = 0
         while api < len(api_ends) and local < len(local_ends):
             if max(api_ends[api], local_ends[local]) > agreed:
@@ -172,9 +209,9 @@ class _Builder:
                     api += 1
                 while local < len(local_ends) and local_ends[local] == boundary:
                     local += 1
-                self._take(start + api_from, start + api, ids[local_from:local])
+                self._take(units[api_from].start, units[api - 1].end, ids[local_from:local])
                 api_from, local_from = api, local
-        return start + api_from
+        return api_from
 
 
 def _whole_characters(data: bytes) -> tuple[str, bytes]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from kl_core.formats.tokens import Identity, Known
+from kl_core.measures import SAME_LOGPROB, identified
 from kl_core.records import Token, TokenDist
 
 OUTSIDE = -9000.0  # servers write -9999 for "outside the list"
@@ -27,6 +28,8 @@ def read_logprob(value: object) -> float:
             number = math.inf
         if number <= 0.0:
             return number
+        if math.isnan(number):
+            raise UnusableError("a log-probability is NaN, which is not a number")
         if number <= ROUNDING:
             return 0.0
         raise UnusableError(f"a log-probability is {number}, above 0")
@@ -37,12 +40,15 @@ def read_logprob(value: object) -> float:
 def _merge_repeats(
     known: list[Known], logprobs: list[float], note: Note
 ) -> tuple[list[Known], list[float]]:
-    """Drop exact repeats; add up the probability of one identity listed twice."""
-    merged: dict[Identity, int] = {}
+    """Drop exact repeats; add up the probability of one identity listed twice.
+
+    Candidates that the file does not identify are not the same one, whatever they look like.
+    """
+    merged: dict[Identity | tuple[int], int] = {}
     kept: list[Known] = []
     values: list[list[float]] = []
-    for entry, logprob in zip(known, logprobs, strict=True):
-        at = merged.setdefault(entry[1], len(kept))
+    for n, (entry, logprob) in enumerate(zip(known, logprobs, strict=True)):
+        at = merged.setdefault((n,) if _nameless(entry) else entry[1], len(kept))
         if at == len(kept):
             kept.append(entry)
             values.append([logprob])
@@ -56,6 +62,11 @@ def _merge_repeats(
                 "Their probabilities are added up.",
             )
     return kept, [logsumexp(each) for each in values]
+
+
+def _nameless(entry: Known) -> bool:
+    """Whether two such candidates may be two different tokens."""
+    return entry[0].id is None and not identified(entry[0])
 
 
 def logsumexp(values: Sequence[float]) -> float:
@@ -73,14 +84,14 @@ def _appended(
 ) -> int | None:
     """Where a server has put the sampled token that is not of the top-k; None if it is.
 
-    First and out of order while the smallest of all (vLLM), or last of a list that
-    is longer than the others of the response.
+    First and out of order while the smallest of all (vLLM), or last and smallest of a
+    list that is longer than the others of the response.
     """
     if len(keys) < 2:
         return None
     if keys[0] == chosen and min(logprobs) == logprobs[0] < max(logprobs):
         return 0
-    if longer and keys[-1] == chosen:
+    if longer and keys[-1] == chosen and min(logprobs) == logprobs[-1]:
         return len(keys) - 1
     return None
 
@@ -121,7 +132,9 @@ def build_dist(
         known, logprobs = _merge_repeats(known, logprobs, note)
     with_ids = chosen[0].id is not None and all(entry[0].id is not None for entry in known)
     which, key = (1, chosen[1]) if with_ids else (2, chosen[2])
-    keys = [entry[which] for entry in known]
+    keys: list[object] = [entry[which] for entry in known]
+    if _nameless(chosen):
+        keys = _only_at(keys, logprobs, key, chosen_logprob)
     tokens = [entry[0] for entry in known]
     extra: list[tuple[Token, float]] = []
     at = keys.index(key) if key in keys else -1
@@ -131,7 +144,7 @@ def build_dist(
     else:
         if chosen_logprob is None:
             chosen_logprob = logprobs[at]
-        elif abs(chosen_logprob - logprobs[at]) > 1e-3:
+        elif abs(chosen_logprob - logprobs[at]) > SAME_LOGPROB:
             note(
                 "disagree",
                 f"the sampled token {chosen[0].piece!r} has log-probability {chosen_logprob} "
@@ -142,6 +155,24 @@ def build_dist(
         if place is not None:
             extra.append((tokens.pop(place), logprobs.pop(place)))
     return _sorted_dist(tokens, logprobs, extra), chosen_logprob
+
+
+def _only_at(
+    keys: list[object], logprobs: Sequence[float], key: object, logprob: float | None
+) -> list[object]:
+    """`keys` with `key` only where it has the sampled token's own log-probability.
+
+    Several candidates may be written as `\ufffd`; which of them was sampled shows in
+    their log-probabilities alone.
+    """
+    near = [
+        (abs(value - logprob), n)
+        for n, (each, value) in enumerate(zip(keys, logprobs, strict=True))
+        if logprob is not None and each == key
+    ]
+    at = min(near, default=(1.0, -1))
+    place = at[1] if at[0] <= SAME_LOGPROB else -1
+    return [None if each == key and n != place else each for n, each in enumerate(keys)]
 
 
 def _sorted_dist(

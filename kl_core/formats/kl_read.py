@@ -166,6 +166,8 @@ class _ResultResponse:
         spans = tuple([_span(detail.get("span"), len(positions)) for detail in self._details])
         measures = _measures(self._details)
         measure = _measure(raw["measure"]) if "measure" in raw else file_measure
+        if measure is None and not self._ours and not np.isnan(measures.headline).all():
+            measure = "floor"  # other programs have truncated lists and no word for it
         return ScoredResponse(
             response,
             dists2,

@@ -80,9 +80,24 @@ def _candidate_pieces(content: Sequence[Any]) -> Iterable[str]:
 
 
 def _usual_length(content: Sequence[Any]) -> int:
-    """The most frequent length of the lists, 0 without any."""
+    """The most frequent length of the lists, 0 without any.
+
+    One less where every list of that length, the longest, ends with the sampled token
+    and others are one shorter: then the server appends it, here at most positions.
+    """
     counts = Counter([len(tops) for tops in map(top_list, content) if tops])
-    return counts.most_common(1)[0][0] if counts else 0
+    if not counts:
+        return 0
+    usual, longest = counts.most_common(1)[0][0], max(counts)
+    if usual == longest and longest - 1 in counts:
+        items = [item for item in content if len(top_list(item)) == longest]
+        return longest - 1 if all(_ends_with_sampled(item) for item in items) else usual
+    return usual
+
+
+def _ends_with_sampled(item: Any) -> bool:
+    tops = top_list(item)
+    return _piece(tops[-1]) == _piece(item) and _piece(item) is not None
 
 
 class _PositionReader:

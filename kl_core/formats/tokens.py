@@ -68,7 +68,10 @@ class TokenTable:
         return token, (name if number is None else number), name
 
     def _bytes(self, piece: str, raw: object) -> bytes | None:
-        """The file's bytes, unless they only spell the piece; else the piece decoded."""
+        """The file's bytes, unless they only spell the piece; else the piece decoded.
+
+        U+FFFD stands for part of a character: bytes that only spell it say nothing.
+        """
         given = None
         if isinstance(raw, list):
             try:
@@ -77,7 +80,11 @@ class TokenTable:
                 self.bad_bytes += 1
         elif raw is not None:
             self.bad_bytes += 1
-        if given and (self.style is Style.PLAIN or given != piece.encode()):
+        if given and given != piece.encode():
+            return given
+        if "\ufffd" in piece:
+            return None
+        if given and self.style is Style.PLAIN:
             return given
         return decode_piece(piece, self.style)
 

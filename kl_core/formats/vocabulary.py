@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from kl_core.formats.dists import logsumexp
 from kl_core.formats.pieces import BYTE_PIECE, Style, decode_piece, display
-from kl_core.records import Floats, Ints, Token, TokenDist
+from kl_core.measures import identified
+from kl_core.records import Token, TokenDist
 
-_UNRESOLVED = -2  # candidates no local id stands for count down from here
+_UNIDENTIFIED = -2  # keys of candidates that may be any token count down from here
+FOREIGN = 2**40  # keys of known candidates that no local id stands for count up from here
 
 
 class Vocabulary:
     """id ↔ bytes of a tokenizer; special tokens live in a namespace of their own.
 
     `literal_ids` are added tokens whose piece is plain text, whatever the others are.
+    `size` is the number of ids the model gives a probability to: added tokens beyond its
+    output layer are not part of this vocabulary.
 
     Attributes:
         pieces: the vocabulary's strings by id, None for gaps.
@@ -30,8 +32,9 @@ class Vocabulary:
         pieces: Sequence[str | None],
         special_ids: frozenset[int],
         literal_ids: frozenset[int] = frozenset(),
+        size: int | None = None,
     ) -> None:
-        self.pieces = tuple(pieces)
+        self.pieces = tuple(pieces)[:size]
         self.special_ids = special_ids
         self.style = _vocabulary_style(self.pieces)
         self.data: list[bytes | None] = []
@@ -43,7 +46,8 @@ class Vocabulary:
                 self.data.append(None)
             elif number in special_ids:
                 self.data.append(b"")
-                self._special_by_name.setdefault(piece, number)
+                if piece:  # without a name it is a gap of the output layer
+                    self._special_by_name.setdefault(piece, number)
             else:
                 literal = number in literal_ids
                 data = piece.encode() if literal else decode_piece(piece, self.style)
@@ -77,7 +81,7 @@ class Vocabulary:
         """The local ids a token of a file can stand for, the most exact first; () for none.
 
         In order: its id, if the string there is the same; a special by its exact
-        name; the vocabulary's piece; the bytes; the text.
+        name; the vocabulary's piece; the bytes. () too for a token of unknown identity.
         """
         number = token.id
         if number is not None and 0 <= number < len(self.pieces) and self._same(number, token):
@@ -85,11 +89,12 @@ class Vocabulary:
         if token.special:
             found = self._special_by_name.get(token.piece)
             return () if found is None else (found,)
+        if token.data is None:
+            return ()
         found = self._by_piece.get(token.piece)
-        if found is not None and (token.data is None or self.data[found] == token.data):
+        if found is not None and self.data[found] == token.data:
             return (found,)
-        data = token.text.encode() if token.data is None else token.data
-        return self._by_bytes.get(data, ())
+        return self._by_bytes.get(token.data, ())
 
     def _same(self, number: int, token: Token) -> bool:
         if token.special or number in self.special_ids:
@@ -113,30 +118,32 @@ def _vocabulary_style(pieces: Sequence[str | None]) -> Style:
     return Style.BYTE_LEVEL if byte_level >= sentence else Style.SENTENCE_PIECE
 
 
-def resolve_dist(dist: TokenDist, vocab: Vocabulary) -> tuple[Ints, Floats, int]:
-    """A file's candidates as local ids: (ids, log-probabilities in nats, listed).
+def resolve_dist(dist: TokenDist, vocab: Vocabulary) -> TokenDist:
+    """A file's candidates under local ids, which become the list's `keys`.
 
-    Candidates that stand for one id are combined by logsumexp; one that no local id
-    stands for gets a negative id of its own, -2 and below. The first `listed` are
-    the top-k part in falling order, as in `TokenDist`.
+    Candidates that stand for one id are combined by logsumexp. A candidate that no local
+    id stands for keeps its token and gets a key of its own: FOREIGN and above where it
+    is known, -2 and below where it may be any token. The top-k part stays in falling order.
     """
     places: dict[int, int] = {}
+    tokens: list[Token] = []
     values: list[list[float]] = []
     listed = 0
-    unresolved = _UNRESOLVED
     for n, (token, logprob) in enumerate(zip(dist.tokens, dist.logprobs, strict=True)):
         found = vocab.resolve(token)
-        if not found:
-            number, unresolved = unresolved, unresolved - 1
-        else:
-            number = found[0]
-        at = places.setdefault(number, len(values))
+        key = found[0] if found else FOREIGN + n if identified(token) else _UNIDENTIFIED - n
+        at = places.setdefault(key, len(values))
         if at == len(values):
+            tokens.append(vocab.token(key) if found else token)
             values.append([])
             listed += n < dist.listed
         values[at].append(logprob)
-    logprobs = np.array([logsumexp(each) for each in values], dtype=np.float64)
-    order = np.argsort(-logprobs[:listed], kind="stable")
-    order = np.concatenate([order, np.arange(listed, len(values))])
-    ids = np.array(list(places), dtype=np.int64)
-    return ids[order], logprobs[order], listed
+    logprobs = [logsumexp(each) for each in values]
+    order = sorted(range(listed), key=lambda n: -logprobs[n]) + list(range(listed, len(values)))
+    keys = list(places)
+    return TokenDist(
+        tuple([tokens[n] for n in order]),
+        tuple([logprobs[n] for n in order]),
+        listed,
+        keys=tuple([keys[n] for n in order]),
+    )

@@ -3,9 +3,10 @@
 No pair of full distributions that agrees with what is known has a smaller KL. Write A for
 the tokens known on both sides, B for those known only of P, C for those known only of Q,
 a and b for the smallest listed probabilities, rho_P and rho_Q for the unknown mass.
-Unknown q_i ≤ b on B, unknown p_j ≤ a on C; what neither side shows collapses into one
-bucket (x, y) by the log-sum inequality. The optimality conditions share one ratio theta:
-q_i = min(b, p_i/theta), p_j = min(a, theta q_j), x = theta y.
+Candidates of unknown identity are part of the unknown mass, and no cap is below the
+likeliest of them. Unknown q_i ≤ b on B, unknown p_j ≤ a on C; what neither side shows
+collapses into one bucket (x, y) by the log-sum inequality. The optimality conditions
+share one ratio theta: q_i = min(b, p_i/theta), p_j = min(a, theta q_j), x = theta y.
 
 F(theta) = sum_C min(a, theta q_j) + theta·rho_Q − sum_B min(b theta, p_i) − rho_P is
 piecewise linear, with breakpoints p_i/b and a/q_j, so it is solved exactly by one sort.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kl_core.numeric.topk import ROUNDING, TopK, match, rest, smallest_listed
+from kl_core.numeric.topk import EMPTY, ROUNDING, TopK, cap, match, rest
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -38,18 +39,19 @@ def lower_kl(p: TopK, q: TopK) -> Floats:
 
     Source: convex programme with shared dual ratio; see the module docstring.
     """
+    # an empty side has no cap: 1 stands in, its rows are NaN below
+    cap_p, cap_q = (np.exp(np.minimum(cap(side), 0.0)) for side in (p, q))
+    empty = ~(p.listed.any(axis=-1) & q.listed.any(axis=-1))
+    p, q = p.identified(), q.identified()
     shared, q_at_p = match(p, q)
     known_in_p, _ = match(q, p)
     prob_p = np.exp(p.logp)
     with np.errstate(invalid="ignore"):
         head = np.where(shared & (prob_p > 0), prob_p * (p.logp - q_at_p), 0.0).sum(axis=-1)
-    only_p = np.where((p.ids >= 0) | (p.ids < -1), np.where(shared, 0.0, prob_p), 0.0)
-    only_q = np.where(q.ids != -1, np.where(known_in_p, 0.0, np.exp(q.logp)), 0.0)
-    # an empty side has no cap: 1 stands in, its rows are NaN below
-    cap_p, cap_q = (np.exp(np.minimum(smallest_listed(side), 0.0)) for side in (p, q))
+    only_p = np.where((p.ids != EMPTY) & ~shared, prob_p, 0.0)
+    only_q = np.where((q.ids != EMPTY) & ~known_in_p, np.exp(q.logp), 0.0)
     rest_p, rest_q = rest(p), np.maximum(rest(q), ROUNDING)
     value = head + _unknown_part(only_p, only_q, cap_p, cap_q, rest_p, rest_q)
-    empty = ~(p.listed.any(axis=-1) & q.listed.any(axis=-1))
     return np.where(empty, np.nan, np.maximum(value, 0.0))
 
 
@@ -63,9 +65,9 @@ def _unknown_part(
     theta_c = np.where(inside, theta, _fill_ratio(c_mass, cap_p, rest_p))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         q_fill = np.minimum(cap_q[:, None], b_mass / theta_b[:, None])
-        b_part = np.where(b_mass > 0, b_mass * np.log(b_mass / q_fill), 0.0).sum(axis=-1)
+        b_part = np.where(b_mass > 0, b_mass * (np.log(b_mass) - np.log(q_fill)), 0.0).sum(axis=-1)
         p_fill = np.minimum(cap_p[:, None], theta_c[:, None] * c_mass)
-        c_part = np.where(p_fill > 0, p_fill * np.log(p_fill / c_mass), 0.0).sum(axis=-1)
+        c_part = np.where(p_fill > 0, p_fill * (np.log(p_fill) - np.log(c_mass)), 0.0).sum(axis=-1)
         x = np.where(inside, rest_p - p_fill.sum(axis=-1), 0.0)
         bucket = np.where(x > 0, x * np.log(theta_b), 0.0)
     return np.asarray(b_part + c_part + bucket)
@@ -76,7 +78,7 @@ def _smallest_ratio(b_mass: Floats, cap_q: Floats, rest_q: Floats) -> Floats:
     ordered = -np.sort(-b_mass, axis=-1)
     size = ordered.shape[-1]
     capped = np.arange(size)
-    below = ordered.sum(axis=-1, keepdims=True) - (np.cumsum(ordered, axis=-1) - ordered)
+    below = _from_here(ordered)
     room = rest_q[:, None] - cap_q[:, None] * capped
     with np.errstate(divide="ignore", invalid="ignore"):
         theta = np.where(room > 0, below / np.where(room > 0, room, 1.0), np.inf)
@@ -142,13 +144,21 @@ def _fill_ratio(c_mass: Floats, cap_p: Floats, rest_p: Floats) -> Floats:
     """[N] theta with sum_C min(a, theta q_j) = rho_P (the largest needed if it cannot be)."""
     ordered = -np.sort(-c_mass, axis=-1)
     size = ordered.shape[-1]
-    below = ordered.sum(axis=-1, keepdims=True) - (np.cumsum(ordered, axis=-1) - ordered)
+    below = _from_here(ordered)
     left = rest_p[:, None] - cap_p[:, None] * np.arange(size)
     with np.errstate(divide="ignore", invalid="ignore"):
         theta = np.where(below > 0, left / np.where(below > 0, below, 1.0), np.inf)
         valid = ordered * theta <= cap_p[:, None] * (1 + 1e-12)
     first = np.argmax(valid, axis=-1)
     return np.take_along_axis(theta, first[:, None], axis=-1)[:, 0] if size else 0 * rest_p
+
+
+def _from_here(ordered: Floats) -> Floats:
+    """Sums from each column to the last of falling values, added up from the small end.
+
+    A difference of sums from the large end would lose what is small altogether.
+    """
+    return np.cumsum(ordered[..., ::-1], axis=-1)[..., ::-1]
 
 
 def _before(values: Floats) -> Floats:

@@ -29,6 +29,9 @@ class TopK:
     Attributes:
         ids: [N, K] token identities; EMPTY (-1) where a row is shorter. No identity
             occurs twice in a row; equal identities on both sides are the same token.
+            Below EMPTY (-2, -3 …): a candidate of unknown identity. It may be any token,
+            also one that the other side lists; it never equals another. A candidate that
+            is known but that the other side cannot have needs an id of 0 or more.
         logp: [N, K] natural-log probabilities, -inf where empty.
         listed: [N, K] True for the members of the top-k list proper.
     """
@@ -51,11 +54,29 @@ class TopK:
             np.where(keep, self.ids, EMPTY), np.where(keep, self.logp, -np.inf), self.listed
         )
 
+    def identified(self) -> TopK:
+        """The same without the candidates of unknown identity."""
+        keep = self.ids >= EMPTY
+        return TopK(
+            np.where(keep, self.ids, EMPTY),
+            np.where(keep, self.logp, -np.inf),
+            self.listed & keep,
+        )
+
 
 def smallest_listed(side: TopK) -> Floats:
-    """[N] log-probability of the k-th listed candidate: the cap of every unknown one."""
+    """[N] log-probability of the k-th listed candidate."""
     values = np.where(side.listed & (side.ids != EMPTY), side.logp, np.inf)
     return np.asarray(values.min(axis=-1, initial=np.inf))
+
+
+def cap(side: TopK) -> Floats:
+    """[N] log-probability that no token has more of unless it is identified.
+
+    The k-th listed candidate's, or that of the likeliest candidate of unknown identity.
+    """
+    unknown = np.where(side.ids < EMPTY, side.logp, -np.inf).max(axis=-1, initial=-np.inf)
+    return np.asarray(np.maximum(smallest_listed(side), unknown))
 
 
 def match(left: TopK, right: TopK) -> tuple[Bools, Floats]:
@@ -76,15 +97,16 @@ def union(p: TopK, q: TopK) -> tuple[Floats, Floats]:
     """Both lists over the union of their listed candidates, each renormalised.
 
     A token missing on one side gets that side's k-th (smallest listed) probability.
+    Candidates of unknown identity are left out; a caller refuses lists with much of them.
 
     Returns:
         (logp, logq), each [N, Kp + Kq]; -inf in both where a column is unused.
     """
-    p, q = p.listed_only(), q.listed_only()
+    cap_p, cap_q = smallest_listed(p)[:, None], smallest_listed(q)[:, None]
+    p, q = p.listed_only().identified(), q.listed_only().identified()
     in_q, q_at_p = match(p, q)
     in_p, _ = match(q, p)
     used_p, only_q = p.ids != EMPTY, (q.ids != EMPTY) & ~in_p
-    cap_p, cap_q = smallest_listed(p)[:, None], smallest_listed(q)[:, None]
     logp = np.concatenate([p.logp, np.where(only_q, cap_p, -np.inf)], axis=-1)
     q_left = np.where(in_q, q_at_p, np.where(used_p, cap_q, -np.inf))
     logq = np.concatenate([q_left, np.where(only_q, q.logp, -np.inf)], axis=-1)
@@ -146,10 +168,11 @@ def tail_kl(p: TopK, q: TopK) -> Floats:
     """Coarse-grained KL(P‖Q): tokens known on both sides plus one bucket, [N] nats.
 
     A lower bound of the full KL by the data-processing inequality; looser than
-    `lower_bound.lower_kl`.
+    `lower_bound.lower_kl`. Candidates of unknown identity belong to the bucket.
 
     Source: Cover & Thomas (2006), log-sum inequality.
     """
+    p, q = p.identified(), q.identified()
     shared, q_at_p = match(p, q)
     prob_p = np.where(shared, np.exp(p.logp), 0.0)
     with np.errstate(invalid="ignore"):

@@ -1,11 +1,18 @@
-"""What stands before a response: the templated prompt, and the reasoning on request."""
+"""What a model needs around a response: its prompt, the reasoning on request, its ids."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from kl_core.models.load import LoadedModel, encode_prompt, encode_text
+from kl_core.formats.align import Vocabulary
+from kl_core.models.load import (
+    LoadedModel,
+    added_text_ids,
+    encode_prompt,
+    encode_text,
+    vocabulary_pieces,
+)
 from kl_core.records import Entry, Response
 
 
@@ -29,6 +36,22 @@ def display_name(loaded: LoadedModel) -> str:
     name = str(loaded.identity["name"])
     folder = Path(name).expanduser()
     return folder.resolve().name if folder.is_dir() else name
+
+
+def require_template(loaded: LoadedModel) -> None:
+    """Refuse, before anything is scored, a model that no prompt can be written for.
+
+    Raises:
+        ModelError: no chat template and not raw.
+    """
+    if not loaded.spec.raw and not loaded.tokenizer.chat_template:
+        encode_prompt(loaded, ())  # says what to do about it
+
+
+def vocabulary_of(loaded: LoadedModel) -> Vocabulary:
+    """A model's vocabulary as its output layer has it."""
+    rows = int(loaded.identity.get("vocab_size") or 0) or None
+    return Vocabulary(*vocabulary_pieces(loaded), added_text_ids(loaded), rows)
 
 
 def reasoning_prefix(loaded: LoadedModel, response: Response) -> tuple[int, ...]:

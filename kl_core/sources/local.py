@@ -10,17 +10,10 @@ import numpy as np
 
 from kl_core import measures
 from kl_core.errors import ModelError
-from kl_core.formats.align import Alignment, Vocabulary, align, resolve_dist
+from kl_core.formats.align import Alignment, align, resolve_dist
 from kl_core.models.engine import PrefixCacheEngine
-from kl_core.models.load import (
-    LoadedModel,
-    ModelSpec,
-    added_text_ids,
-    encode_text,
-    load_model,
-    vocabulary_pieces,
-)
-from kl_core.models.work import Engine, Scores, Work
+from kl_core.models.load import LoadedModel, ModelSpec, encode_text, load_model
+from kl_core.models.work import Scores, Work
 from kl_core.records import (
     Entry,
     Ints,
@@ -29,15 +22,17 @@ from kl_core.records import (
     Response,
     ScoredEntry,
     ScoredResponse,
+    Token,
     TokenDist,
     with_error,
 )
-from kl_core.sources.context import display_name, grouped
+from kl_core.sources.context import display_name, grouped, require_template, vocabulary_of
 from kl_core.sources.dists import dist_of, id_matrix
 
 NO_CONTEXT = "the first token has nothing before it: an empty prompt gives no distribution"
 LOW_COVERAGE = 0.9
 DEFAULT_TOP_K = 20
+MAX_TOP_K = 100  # longer lists of a file are followed by asking for their candidates only
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +55,17 @@ class LocalScorer:
     """Scores saved responses with one local model; P is the file's model, Q this one."""
 
     def __init__(
-        self, loaded: LoadedModel, engine: Engine, top_k: int | None, include_reasoning: bool
+        self,
+        loaded: LoadedModel,
+        engine: PrefixCacheEngine,
+        top_k: int | None,
+        include_reasoning: bool,
     ) -> None:
         self._loaded = loaded
         self._engine = engine
         self._include_reasoning = include_reasoning
         self._match_lists = top_k is None
-        self._vocab = Vocabulary(*vocabulary_pieces(loaded), added_text_ids(loaded))
+        self._vocab = vocabulary_of(loaded)
         self._problems: list[Problem] = []
 
     @classmethod
@@ -76,14 +75,15 @@ class LocalScorer:
         """Load the model and its engine.
 
         Args:
-            top_k: length of model 2's lists. None: at each position as long as the file's,
-                so that equal models have a floor KL of 0; what else is known of the
-                DEFAULT_TOP_K likeliest stands beside the list.
+            top_k: length of model 2's lists. None: at each position as long as the file's
+                (at most MAX_TOP_K), so that equal models have a floor KL of 0; what else
+                is known of the DEFAULT_TOP_K likeliest stands beside the list.
 
         Raises:
-            ModelError: the model cannot be loaded.
+            ModelError: the model cannot be loaded, or has no chat template and needs one.
         """
         loaded = load_model(spec)
+        require_template(loaded)
         engine = PrefixCacheEngine(loaded, top_k or DEFAULT_TOP_K, batch_tokens)
         return cls(loaded, engine, top_k, include_reasoning)
 
@@ -117,6 +117,8 @@ class LocalScorer:
                 places.append(ready)
                 ids = tuple(p.alignment.ids for _, _, p in ready)
                 work.append(Work(group.prompt_ids, ids, tuple(p.wanted for _, _, p in ready)))
+        if self._match_lists:
+            self._engine.top_k = _top_k_for(entries)
         for ready, scores in zip(places, self._engine.score(work), strict=True):
             for (number, slot, prepared), one in zip(ready, scores, strict=True):
                 results[number][slot] = self._scored(entries[number], prepared, one)
@@ -130,6 +132,7 @@ class LocalScorer:
             [position.token for position in response.positions],
             self._vocab,
             lambda text: encode_text(self._loaded, text),
+            response.text,
         )
         local = np.full(len(response.positions), -1, dtype=np.int64)
         for segment in alignment.segments:
@@ -138,27 +141,13 @@ class LocalScorer:
         positions = []
         rows: list[list[int]] = [[] for _ in alignment.ids]
         for position, place in zip(response.positions, local.tolist(), strict=True):
-            dist = self._resolved(position.dist)
+            dist = None if position.dist is None else resolve_dist(position.dist, self._vocab)
             positions.append(replace(position, dist=dist))
             if dist is not None and dist.keys is not None and place >= 0:
-                rows[place] = list(dist.keys)
+                rows[place] = [key for key in dist.keys if 0 <= key < len(self._vocab.pieces)]
         self._note_coverage(entry, response, alignment)
         wanted = id_matrix(rows, len(rows))
         return Prepared(replace(response, positions=tuple(positions)), alignment, local, wanted)
-
-    def _resolved(self, dist: TokenDist | None) -> TokenDist | None:
-        """Model 1's candidates under local ids; what cannot be resolved keeps its own token."""
-        if dist is None:
-            return None
-        ids, logprobs, listed = resolve_dist(dist, self._vocab)
-        unresolved = iter([t for t in dist.tokens if not self._vocab.resolve(t)])
-        by_id = {}
-        for number in sorted((n for n in ids.tolist() if n < 0), reverse=True):
-            by_id[number] = next(unresolved)
-        tokens = tuple(
-            by_id[number] if number < 0 else self._vocab.token(number) for number in ids.tolist()
-        )
-        return TokenDist(tokens, tuple(logprobs.tolist()), listed, keys=tuple(ids.tolist()))
 
     def _scored(self, entry: Entry, prepared: Prepared, scores: Scores) -> ScoredResponse:
         response, alignment = prepared.response, prepared.alignment
@@ -220,14 +209,26 @@ class LocalScorer:
             results[slot] = measures.unscored(with_error(response, response.error or reason))
 
     def _note_coverage(self, entry: Entry, response: Response, alignment: Alignment) -> None:
-        if alignment.coverage < LOW_COVERAGE:
-            self._note(
-                entry,
-                response,
-                f"only {100 * alignment.coverage:.0f} % of its tokens are tokens of "
-                f"{display_name(self._loaded)}: the tokenizers differ",
-                "Score with a model that has the same tokenizer for a full comparison.",
-            )
+        if alignment.coverage >= LOW_COVERAGE:
+            return
+        share = (
+            f"only {100 * alignment.coverage:.0f} % of its tokens could be matched with tokens of "
+        )
+        tokens = [position.token for position in response.positions]
+        unknown = sum([token.data is None for token in tokens])
+        cause = "the tokenizers differ"
+        hint = "Score with a model that has the same tokenizer for a full comparison."
+        if unknown and self._lost_by_bytes(tokens, alignment):
+            cause = f"the file does not give the bytes of {unknown} of its {len(tokens)} tokens"
+            hint = "Save the responses with the bytes or ids of their tokens."
+        self._note(entry, response, f"{share}{display_name(self._loaded)}: {cause}", hint)
+
+    def _lost_by_bytes(self, tokens: Sequence[Token], alignment: Alignment) -> bool:
+        """Whether every token of known bytes up to the first lost one is a local token."""
+        reasons = alignment.reasons
+        end = next((n for n, reason in enumerate(reasons) if reason), len(reasons))
+        known = [token for token in tokens[:end] if token.data is not None]
+        return all(self._vocab.resolve(token) for token in known)
 
     def _note(self, entry: Entry, response: Response, reason: str, hint: str) -> None:
         place = f"$[{entry.index}].responses[{response.index}]"
@@ -249,6 +250,18 @@ def _span_reason(count: int) -> str:
     if count == 1:
         return "several tokens of model 2: only the log-ratio is known"
     return f"aligned as a span of {count} tokens: only its log-ratio is known"
+
+
+def _top_k_for(entries: Sequence[Entry]) -> int:
+    """As long as the longest list of the entries, within bounds."""
+    lengths = [
+        position.dist.listed
+        for entry in entries
+        for response in entry.responses
+        for position in response.positions
+        if position.dist is not None
+    ]
+    return max(DEFAULT_TOP_K, min(max(lengths, default=0), MAX_TOP_K))
 
 
 def _model1(entry: Entry) -> str | None:

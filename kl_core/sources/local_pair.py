@@ -9,15 +9,8 @@ import numpy as np
 
 from kl_core import measures
 from kl_core.errors import ModelError
-from kl_core.formats.align import Vocabulary, align
-from kl_core.models.load import (
-    LoadedModel,
-    ModelSpec,
-    added_text_ids,
-    encode_text,
-    load_model,
-    vocabulary_pieces,
-)
+from kl_core.formats.align import align
+from kl_core.models.load import LoadedModel, ModelSpec, encode_text, load_model
 from kl_core.models.pair import score_pair
 from kl_core.models.work import PairScores, Scores, Work
 from kl_core.records import (
@@ -27,10 +20,11 @@ from kl_core.records import (
     Response,
     ScoredEntry,
     ScoredResponse,
+    Token,
     TokenDist,
     with_error,
 )
-from kl_core.sources.context import display_name, grouped
+from kl_core.sources.context import display_name, grouped, require_template, vocabulary_of
 from kl_core.sources.dists import dist_of
 from kl_core.sources.local import NO_CONTEXT
 
@@ -51,7 +45,7 @@ class LocalPair:
         self._top_k = top_k
         self._batch_tokens = batch_tokens
         self._include_reasoning = include_reasoning
-        self._vocab = Vocabulary(*vocabulary_pieces(models[0]), added_text_ids(models[0]))
+        self._vocab = vocabulary_of(models[0])
         self._problems: list[Problem] = []
 
     @classmethod
@@ -66,10 +60,13 @@ class LocalPair:
         """Load both models.
 
         Raises:
-            ModelError: one of them cannot be loaded.
+            ModelError: one of them cannot be loaded, or has no chat template and needs one.
         """
-        models = (load_model(spec1), load_model(spec2))
-        return cls(models, top_k, batch_tokens, include_reasoning)
+        models = []
+        for spec in (spec1, spec2):
+            models.append(load_model(spec))
+            require_template(models[-1])
+        return cls((models[0], models[1]), top_k, batch_tokens, include_reasoning)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -100,7 +97,7 @@ class LocalPair:
         prompts2: list[Ids] = []
         places: list[list[tuple[int, int]]] = []
         for number, entry in enumerate(entries):
-            ids = {slot: self._ids(response) for slot, response in enumerate(entry.responses)}
+            ids = {n: self._ids(entry, response) for n, response in enumerate(entry.responses)}
             try:
                 groups = self._groups(entry, [slot for slot, found in ids.items() if found])
             except ModelError as error:
@@ -137,20 +134,55 @@ class LocalPair:
             joined.setdefault((sides[0][slot], sides[1][slot]), []).append(slot)
         return [(first, second, tuple(members)) for (first, second), members in joined.items()]
 
-    def _ids(self, response: Response) -> Ids:
-        """The saved tokens where the file has them, otherwise the text encoded."""
-        loaded = self._models[0]
+    def _ids(self, entry: Entry, response: Response) -> Ids:
+        """The saved tokens where the file has them all, otherwise the text encoded.
+
+        What neither has is named in a problem row: those tokens are left out.
+        """
         if not response.positions:
-            return encode_text(loaded, response.text)
+            return self._encode(response.text)
         tokens = [position.token for position in response.positions]
-        return align(tokens, self._vocab, lambda text: encode_text(loaded, text)).ids
+        alignment = align(tokens, self._vocab, self._encode, response.text)
+        ids = alignment.ids
+        lost = [t for t, why in zip(tokens, alignment.reasons, strict=True) if why is not None]
+        if any(not token.special for token in lost):
+            from_text = self._encode(response.text)
+            if self._bytes(from_text) >= self._bytes(ids):
+                end = self._vocab.resolve(tokens[-1])[:1] if tokens[-1].special else ()
+                ids = from_text if from_text[-1:] == end else from_text + end
+                lost = [
+                    t for t in tokens if t.special and not set(self._vocab.resolve(t)) & set(ids)
+                ]
+        if lost:
+            self._note_lost(entry, response, lost)
+        return ids
+
+    def _encode(self, text: str) -> Ids:
+        return encode_text(self._models[0], text)
+
+    def _bytes(self, ids: Ids) -> int:
+        return sum(map(len, self._vocab.text_bytes(ids)))
+
+    def _note_lost(self, entry: Entry, response: Response, lost: Sequence[Token]) -> None:
+        names = list(dict.fromkeys(repr(token.piece) for token in lost))
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        self._note(
+            entry,
+            response,
+            f"{len(lost)} of its {len(response.positions)} tokens are none of "
+            f"{display_name(self._models[0])}: {shown}",
+            "They were left out; what stands around them was compared.",
+        )
+
+    def _note(self, entry: Entry, response: Response, reason: str, hint: str) -> None:
+        place = f"$[{entry.index}].responses[{response.index}]"
+        self._problems.append(Problem(entry.file, place, reason, hint))
 
     def _scored(self, entry: Entry, slot: int, ids: Ids, scores: PairScores) -> ScoredResponse:
         response = entry.responses[slot]
         if scores.error:
-            place = f"$[{entry.index}].responses[{response.index}]"
             hint = "Shorten the response or use models with a longer context."
-            self._problems.append(Problem(entry.file, place, scores.error, hint))
+            self._note(entry, response, scores.error, hint)
             return measures.unscored(with_error(response, scores.error))
         first, second = scores.scores1, scores.scores2
         sides = [

@@ -111,7 +111,8 @@ class TokenColumns:
         ):
             self._top1.add(position.dist, keys1)
             self._top2.add(dist2, keys2)
-            both = keys1 and keys2
+            # a first candidate of unknown identity (below -1) agrees with nothing we can tell
+            both = keys1 and keys2 and min(keys1[0], keys2[0]) >= 0
             self._lists["same_top"].append(keys1[0] == keys2[0] if both else None)
 
     def _add_measures(self, scored: ScoredResponse) -> None:

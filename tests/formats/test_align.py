@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kl_core.formats.align import Segment, Vocabulary, align, resolve_dist
 from kl_core.formats.pieces import Style
+from kl_core.formats.vocabulary import FOREIGN
 from kl_core.records import Token, TokenDist
 
 LLAMA = Vocabulary(
@@ -201,16 +202,66 @@ def test_segments_tile_the_response_with_equal_bytes(text, cuts):
 
 
 def test_candidates_of_one_id_are_added_up():
-    """logsumexp for the same id, a negative id of its own for each unknown one."""
+    """logsumexp for the same id, a key of its own for each that no local id stands for."""
     names = [token("Hi"), token("zz"), Token("Hi", b"Hi", None, "other"), token("yy"), token("t")]
     logprobs = tuple(math.log(p) for p in (0.3, 0.25, 0.2, 0.1, 0.01))
-    ids, values, listed = resolve_dist(TokenDist(tuple(names), logprobs, 4), LLAMA)
-    assert ids.tolist() == [3, -2, -3, 8]
-    assert listed == 3
-    np.testing.assert_allclose(np.exp(values), [0.5, 0.25, 0.1, 0.01])
+    found = resolve_dist(TokenDist(tuple(names), logprobs, 4), LLAMA)
+    assert found.keys == (3, FOREIGN + 1, FOREIGN + 3, 8)
+    assert found.tokens[0] is LLAMA.token(3)
+    assert found.tokens[1] is names[1]
+    assert found.listed == 3
+    np.testing.assert_allclose(np.exp(found.logprobs), [0.5, 0.25, 0.1, 0.01])
 
 
 def test_an_empty_response_has_no_coverage():
     """Nothing to align gives nothing, without an error."""
     found = align([], LLAMA, refuse)
     assert (found.ids, found.segments, found.coverage) == ((), (), 0.0)
+
+
+def test_unknown_bytes_are_read_off_the_text_and_become_one_span():
+    """Two halves of `\u2019` written as U+FFFD: a span; what follows keeps its own ids."""
+    unknown = Token("\ufffd", None, None, "\ufffd")
+    tokens = [token("Hi"), unknown, unknown, token("t"), special("<|eot_id|>")]
+    found = align(tokens, LLAMA, by_characters, "Hi\u2019t")
+    assert found.ids == (3, 14, 8, 0)
+    assert found.segments == (
+        Segment(0, 1, 0, 1),
+        Segment(1, 3, 1, 2),
+        Segment(3, 4, 2, 3),
+        Segment(4, 5, 3, 4),
+    )
+    assert found.reasons == (None,) * 5
+
+
+def test_the_space_a_tokenizer_adds_to_a_gap_is_taken_off():
+    """SentencePiece would put a space into the middle of the text."""
+    unknown = Token("\ufffd", None, None, "\ufffd")
+    vocab = Vocabulary(["a", "▁", "é", "▁a"], frozenset())
+    found = align([token("a"), unknown, token("a")], vocab, lambda text: [1, 2], "aéa")
+    assert found.ids == (0, 2, 0)
+
+
+def test_a_token_of_unknown_bytes_is_no_local_token_of_the_same_look():
+    """A vocabulary may hold U+FFFD itself: a lost character is not that token."""
+    vocab = Vocabulary(["a", "▁b", "\ufffd"], frozenset())
+    assert vocab.resolve(Token("\ufffd", None, None, "\ufffd")) == ()
+    assert vocab.resolve(Token("\ufffd", None, 2, "\ufffd")) == (2,)
+
+
+def test_candidates_of_unknown_identity_have_negative_keys_of_their_own():
+    """What may be any token is told apart from what no local id stands for."""
+    unknown, nameless = Token("\ufffd", None, None, "\ufffd"), Token("", b"", None, "", True)
+    names = (unknown, token("zz"), unknown, nameless, token("Hi"))
+    found = resolve_dist(TokenDist(names, (-1.0, -2.0, -3.0, -4.0, -5.0), 5), LLAMA)
+    assert [key <= -2 for key in found.keys] == [True, False, True, True, False]
+    assert len(set(found.keys)) == 5
+    assert found.keys[1] >= FOREIGN
+
+
+def test_ids_beyond_the_output_layer_stand_for_nothing():
+    """A tokenizer may have added tokens that the model gives no probability to."""
+    vocab = Vocabulary(["a", "Ġb", "zz", "<|x|>"], frozenset({3}), frozenset({2}), size=2)
+    assert vocab.resolve(token("zz", 2)) == ()
+    assert vocab.resolve(special("<|x|>")) == ()
+    assert vocab.resolve(token(" b")) == (1,)

@@ -149,3 +149,64 @@ def test_tokens_that_do_not_give_the_text_are_a_row(tmp_path):
     found, rows = load_one(tmp_path, entry(openai_response([sure("Hi")], "Bye")))
     assert found.responses[0].error is None
     assert "do not give the response text" in rows[0].reason
+
+
+def test_candidates_that_the_file_does_not_identify_are_never_one(tmp_path):
+    """Two parts of characters, both written as U+FFFD: two candidates, not a repeat."""
+    tops = [("\ufffd", -1.0), ("\ufffd", -1.0), ("\ufffd", -2.0), ("b", -3.0)]
+    one = {
+        "token": "\ufffd",
+        "logprob": -2.0,
+        "top_logprobs": [{"token": t, "logprob": v} for t, v in tops],
+    }
+    position, rows = only_position(tmp_path, one)
+    assert position.dist.logprobs == (-1.0, -1.0, -2.0, -3.0)
+    assert position.dist.listed == 4
+    assert rows == []
+
+
+def test_two_halves_of_surrogate_pairs_stay_apart(tmp_path):
+    r"""`\ud83d` and `\udc00` both become U+FFFD; they are different candidates."""
+    tops = [{"token": t, "logprob": v} for t, v in (("\ud83d", -1.0), ("\udc00", -1.5))]
+    one = {"token": "\ud83d", "logprob": -1.0, "top_logprobs": tops}
+    position, _ = only_position(tmp_path, one)
+    assert position.dist.logprobs == (-1.0, -1.5)
+
+
+def test_a_sampled_token_is_only_the_unidentified_candidate_with_its_logprob(tmp_path):
+    """Another U+FFFD in the list is not the sampled one: it stands besides the list."""
+    one = {
+        "token": "\ufffd",
+        "logprob": -5.0,
+        "top_logprobs": [{"token": "\ufffd", "logprob": -1.0}, {"token": "b", "logprob": -2.0}],
+    }
+    position, rows = only_position(tmp_path, one)
+    assert position.dist.listed == 2
+    assert position.dist.logprobs == (-1.0, -2.0, -5.0)
+    assert rows == []
+
+
+def test_a_logprob_that_is_no_number_is_not_called_positive(tmp_path):
+    """NaN is not above 0."""
+    one = item("a", {"a": 0.5})
+    one["logprob"] = float("nan")
+    position, _ = only_position(tmp_path, one)
+    assert "not a number" in position.reason
+    assert "above" not in position.reason
+
+
+def test_a_token_appended_last_is_noticed_where_most_lists_have_one(tmp_path):
+    """Longer lists are the rule here, but each ends with the sampled token."""
+    usual = {"a": 0.6, "b": 0.2}
+    inside, beside = item("a", usual), item("z", {**usual, "z": 0.001})
+    response, _ = only_response(tmp_path, [inside, beside, beside, inside, beside], "azzaz")
+    assert [p.dist.listed for p in response.positions] == [2] * 5
+    assert [len(p.dist.tokens) for p in response.positions] == [2, 3, 3, 2, 3]
+
+
+def test_one_short_list_does_not_make_the_others_look_appended(tmp_path):
+    """Lists of three whose sampled token stands anywhere are whole."""
+    whole = {"a": 0.6, "b": 0.2, "z": 0.001}
+    content = [item("a", whole), item("z", whole), item("a", {"a": 0.6, "b": 0.2})]
+    response, _ = only_response(tmp_path, content, "aza")
+    assert [p.dist.listed for p in response.positions] == [3, 3, 2]

@@ -179,7 +179,7 @@ def test_results_stay_in_the_output_folder(tmp_path):
 
 
 def test_results_with_fewer_keys_are_read(tmp_path):
-    """Another program's file without lists, bytes or measure: figures, text, no guesses."""
+    """Without lists, bytes or measure: figures and text; they are taken for the floor measure."""
     details = [
         {"position": 0, "token": "Hi", "kl_divergence": 0.5, "model1_chosen_logprob": -0.1},
         {"position": 1, "token": "Ġyou"},
@@ -195,7 +195,7 @@ def test_results_with_fewer_keys_are_read(tmp_path):
     (only,) = scored.responses
     assert only.measures.headline.tolist() == [0.5, 0.25]
     assert [p.token.text for p in only.response.positions] == ["Hi", " you"]
-    assert (only.measure, only.dists2, rows) == (None, (None, None), [])
+    assert (only.measure, only.dists2, rows) == ("floor", (None, None), [])
     assert math.isnan(only.measures.lower[0])
 
 
@@ -230,3 +230,15 @@ def test_lists_of_other_programs_are_put_in_order(tmp_path):
     assert dist.logprobs == (-1.0, -2.0)
     assert dist.listed == 2
     assert any("no usable log-probability" in row.reason for row in rows)
+
+
+def test_results_of_other_programs_without_a_measure_are_scored(tmp_path):
+    """Their values are over truncated lists; a response without any stays unscored."""
+    scored = {"text": "a", "token_details": [{"position": 0, "token": "a", "kl_divergence": 1.0}]}
+    silent = {"text": "a", "token_details": [{"position": 0, "token": "a"}]}
+    write(
+        tmp_path / "x_kl.json",
+        {"prompt": "p", "model1": "a", "model2": "b", "responses": [scored, silent]},
+    )
+    (entry_,), _ = load(tmp_path)
+    assert [response.measure for response in entry_.responses] == ["floor", None]

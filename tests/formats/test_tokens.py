@@ -83,3 +83,15 @@ def test_bytes_joined_over_tokens_give_the_text(data, cuts):
         assert b"".join([token.data for token in tokens]) == whole
         assert tokens_match_text(tokens, text)
         assert not tokens_match_text(tokens, text + "and more")
+
+
+def test_the_bytes_of_a_replaced_character_are_not_its_bytes():
+    """U+FFFD and its own UTF-8 say nothing; real bytes and byte-level pieces are believed."""
+    spelled = list("\ufffd".encode())
+    plain, level = TokenTable(Style.PLAIN), TokenTable(Style.BYTE_LEVEL)
+    assert plain.look_up("\ufffd", None, spelled)[0].data is None
+    assert plain.look_up(" \ufffd", None, list(" \ufffd".encode()))[0].data is None
+    assert level.look_up("\ufffd", None, spelled)[0].data is None
+    assert level.look_up("\ufffd")[0].data is None
+    assert plain.look_up("\ufffd", None, [0xC3])[0].data == b"\xc3"
+    assert level.look_up("ï¿½")[0].data == "\ufffd".encode()

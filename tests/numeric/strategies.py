@@ -1,5 +1,7 @@
 """Pairs of distributions for property tests, and a slow reference of the certified bound."""
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.optimize import minimize
@@ -73,3 +75,54 @@ def lower_by_solver(p, q):
         options={"maxiter": 1000, "ftol": 1e-14},
     )
     return known + found.fun
+
+
+def lower_by_bisection(p, q, least_rest=1e-6):
+    """The certified bound of one position by its documented steps, bisecting in log theta."""
+    pd, qd = (
+        {i: np.exp(x) for i, x in zip(side.ids[0].tolist(), side.logp[0].tolist(), strict=True)}
+        for side in (p, q)
+    )
+    cap_p, cap_q = min(pd.values()), min(qd.values())
+    in_b = [v for key, v in pd.items() if key not in qd and v > 0]
+    in_c = [v for key, v in qd.items() if key not in pd and v > 0]
+    rest_p = max(1 - math.fsum(pd.values()), 0.0)
+    rest_q = max(1 - math.fsum(qd.values()), least_rest)
+    logs = dict(zip(q.ids[0].tolist(), q.logp[0].tolist(), strict=True))
+    head = sum(
+        pd[key] * (logp - logs[key])
+        for key, logp in zip(p.ids[0].tolist(), p.logp[0].tolist(), strict=True)
+        if key in logs
+    )
+
+    def y(theta):
+        return rest_q - math.fsum(min(cap_q, v / theta) for v in in_b)
+
+    def filled(theta):
+        return math.fsum(min(cap_p, theta * v) for v in in_c)
+
+    def excess(theta):
+        return filled(theta) + theta * max(y(theta), 0.0) - rest_p
+
+    theta0 = smallest(lambda theta: y(theta) >= 0)
+    if excess(theta0) >= 0:
+        theta_b, theta_c = theta0, smallest(lambda theta: filled(theta) >= rest_p)
+        bucket = 0.0
+    else:
+        theta_b = theta_c = smallest(lambda theta: theta >= theta0 and excess(theta) >= 0)
+        bucket = (rest_p - filled(theta_c)) * math.log(theta_b)
+    b_part = sum(v * math.log(v / min(cap_q, v / theta_b)) for v in in_b)
+    fills = [(min(cap_p, theta_c * v), v) for v in in_c]
+    c_part = sum(x * (math.log(x) - math.log(v)) for x, v in fills if x > 0)
+    return head + b_part + c_part + bucket
+
+
+def smallest(holds):
+    """The smallest theta from e^-80 to e^80 for which `holds`."""
+    low, high = -80.0, 80.0
+    if holds(math.exp(low)):
+        return math.exp(low)
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(math.exp(middle)) else (middle, high)
+    return math.exp(high)

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from kl_core.numeric.divergence import kl
 from kl_core.numeric.lower_bound import lower_kl
 from kl_core.numeric.topk import ROUNDING, TopK, rest, tail_kl
-from tests.numeric.strategies import log_prob_pairs, log_softmax, lower_by_solver, one_row, top_k
+from tests.numeric.strategies import (
+    log_prob_pairs,
+    log_softmax,
+    lower_by_bisection,
+    lower_by_solver,
+    one_row,
+    top_k,
+)
 
 LIST_P, LIST_Q = {1: 0.5, 2: 0.2}, {1: 0.4, 3: 0.3}
 
@@ -111,3 +118,75 @@ def test_many_positions_at_once_equal_each_alone():
     assert together == pytest.approx(alone, abs=1e-12)
     empty = TopK(np.array([[-1]]), np.array([[-np.inf]]), np.array([[False]]))
     assert np.isnan(lower_kl(empty, one_row(LIST_Q))[0])
+
+
+def lists(first, second):
+    """Two TopK from {id: log-probability}, everything listed."""
+
+    def side(values):
+        ids = np.array([list(values)], dtype=np.int64)
+        return TopK(ids, np.array([list(values.values())]), np.ones_like(ids, dtype=bool))
+
+    return side(first), side(second)
+
+
+def test_a_tiny_rest_does_not_cancel_to_infinity():
+    """Small candidates beside nearly all the mass: sums from the large end lost them."""
+    p, q = lists(
+        {
+            3: -1.671679104386925e-05,
+            2: -11.000016716791045,
+            0: -18.000016716791045,
+            1: -55.000016716791045,
+        },
+        {3: -9.842451795805118e-07, 2: -13.83183678459211},
+    )
+    assert lower_kl(p, q)[0] == pytest.approx(3.1499657722e-05, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("seed", range(8))
+def test_it_is_what_plain_bisection_finds_also_for_extreme_lists(seed):
+    """The documented steps taken literally, one position at a time, for all scales and ties."""
+    rng = np.random.default_rng(seed)
+    for _ in range(60):
+        size = int(rng.integers(2, 40))
+        scale = rng.choice([0.1, 1, 4, 12, 30, 100])
+        first = rng.normal(size=size) * scale
+        second = first + rng.normal(size=size) * rng.choice([0.01, 0.3, 2, 20])
+        if rng.random() < 0.2:
+            first, second = np.round(first), np.round(second)
+        k1, k2 = (int(k) for k in rng.integers(1, size + 1, 2))
+        p, q = top_k(log_softmax(first), k1), top_k(log_softmax(second), k2)
+        expected = max(lower_by_bisection(p, q), 0.0)
+        assert lower_kl(p, q)[0] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_a_candidate_of_unknown_identity_certifies_nothing_about_itself():
+    """P's unnamed .9 may be Q's first choice: equal models have a bound of 0."""
+    named, unnamed = one_row({1: 0.9, 2: 0.05}), one_row({-2: 0.9, 2: 0.05})
+    assert lower_kl(unnamed, named)[0] == pytest.approx(0, abs=1e-9)
+    assert lower_kl(named, unnamed)[0] == pytest.approx(0, abs=1e-9)
+    assert tail_kl(unnamed, named)[0] == pytest.approx(0, abs=1e-9)
+    known = one_row({7: 0.9, 2: 0.05})
+    assert lower_kl(known, named)[0] > 1
+
+
+@settings(max_examples=200)
+@given(
+    pair=log_prob_pairs(vocab=12),
+    k=st.integers(2, 11),
+    hidden1=st.sets(st.integers(0, 11), max_size=5),
+    hidden2=st.sets(st.integers(0, 11), max_size=5),
+)
+def test_hiding_identities_never_lifts_the_bounds_above_the_truth(pair, k, hidden1, hidden2):
+    """Whichever candidates lose their names, tail and lower stay below the full KL."""
+    sides = []
+    for logp, hidden in zip(pair, (hidden1, hidden2), strict=True):
+        side = top_k(logp, k)
+        ids = np.where(np.isin(side.ids, list(hidden)), -2 - side.ids, side.ids)
+        sides.append(TopK(ids, side.logp, side.listed))
+    full = kl(*pair)
+    assert lower_kl(*sides)[0] <= full + 1e-9
+    assert tail_kl(*sides)[0] <= full + 1e-9
+    assert lower_kl(*sides)[0] >= tail_kl(*sides)[0] - 1e-9

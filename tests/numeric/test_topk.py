@@ -96,3 +96,17 @@ def test_rest_is_what_neither_list_nor_extras_show_and_never_negative():
     """1 − .5 − .2 − .1, and 0 where rounding makes a list sum above one."""
     assert topk.rest(one_row({1: 0.5, 2: 0.2, 3: 0.1}, extras={3}))[0] == pytest.approx(0.2)
     assert topk.rest(one_row({1: 0.7, 2: 0.300001}))[0] == 0
+
+
+def test_candidates_of_unknown_identity_are_left_out_of_the_union():
+    """They match nothing on the other side and no other of their kind."""
+    p, q = one_row({1: 0.5, 2: 0.3, -2: 0.001}), one_row({1: 0.5, 2: 0.3, -2: 0.001})
+    logp, logq = topk.union(p, q)
+    assert np.exp(logp[np.isfinite(logp)]) == pytest.approx([0.625, 0.375])
+    assert np.exp(logq[np.isfinite(logq)]) == pytest.approx([0.625, 0.375])
+
+
+def test_the_cap_is_never_below_an_unidentified_candidate():
+    """It may be any token that the other side lists."""
+    assert np.exp(topk.cap(one_row({1: 0.5, -2: 0.3, 2: 0.1})))[0] == pytest.approx(0.3)
+    assert np.exp(topk.cap(one_row({1: 0.5, 2: 0.1})))[0] == pytest.approx(0.1)

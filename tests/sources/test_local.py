@@ -1,16 +1,21 @@
 """Saved API responses scored by a local model, against plain forward passes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from kl_core.errors import ModelError
 from kl_core.formats.align import resolve_dist
-from kl_core.models.load import encode_prompt
+from kl_core.formats.vocabulary import FOREIGN
+from kl_core.models.load import ModelSpec, encode_prompt
 from kl_core.numeric import divergence
-from kl_core.records import Message, Position, Token
+from kl_core.records import Message, Position, Token, TokenDist
+from kl_core.sources.local import LocalScorer
+from kl_core.sources.local_pair import LocalPair
 from tests.sources.conftest import BASE, TUNED, sample_entries, scored_sample, scorer
 
 PRECISION = 2e-5  # the files keep six decimals; float32 adds its own
@@ -127,10 +132,10 @@ def test_duplicate_pieces_of_one_id_are_summed_not_lost():
     double = replace(
         dist, tokens=(*dist.tokens, again), logprobs=(*dist.logprobs, -3.0), listed=dist.listed
     )
-    ids, logprobs, _ = resolve_dist(double, vocab)
-    assert len(set(ids.tolist())) == len(ids) == len(dist.tokens)
-    first = ids.tolist().index(vocab.resolve(dist.tokens[0])[0])
-    assert logprobs[first] == pytest.approx(np.logaddexp(dist.logprobs[0], -3.0))
+    found = resolve_dist(double, vocab)
+    assert len(set(found.keys)) == len(found.keys) == len(dist.tokens)
+    first = found.keys.index(vocab.resolve(dist.tokens[0])[0])
+    assert found.logprobs[first] == pytest.approx(np.logaddexp(dist.logprobs[0], -3.0))
 
 
 def test_a_token_the_local_vocabulary_lacks_becomes_a_span_and_the_rest_is_scored():
@@ -210,3 +215,115 @@ def test_reasoning_stands_before_the_response_only_on_request():
     plain = scored_sample(TUNED)[0].responses[0].measures.logprob2
     assert without == pytest.approx(plain, abs=1e-5)
     assert not np.allclose(with_it.logprob2, plain, atol=1e-3)
+
+
+def replaced(token):
+    """A token as servers show part of a character: U+FFFD, its bytes unknown."""
+    text = token.data.decode("utf-8", "replace")
+    return Token(text, None, None, text) if "\ufffd" in text else token
+
+
+def without_bytes(entry, response):
+    """The response with every broken character replaced, in the lists too."""
+    positions = []
+    for position in response.positions:
+        dist = position.dist
+        shown = replace(dist, tokens=tuple(replaced(token) for token in dist.tokens))
+        positions.append(replace(position, token=replaced(position.token), dist=shown))
+    return replace(entry, responses=(replace(response, positions=tuple(positions)),))
+
+
+def broken_response():
+    """The sample response with most tokens that are only part of a character."""
+
+    def broken(response):
+        return sum(replaced(p.token).data is None for p in response.positions)
+
+    found = [(entry, r) for entry in sample_entries() for r in entry.responses if not r.error]
+    entry, response = max(found, key=lambda pair: broken(pair[1]))
+    assert broken(response) >= 4
+    return entry, response
+
+
+def test_characters_that_the_server_replaced_cost_their_own_positions_only():
+    """The text tells their bytes: spans with a log-ratio, all others scored, no invented KL."""
+    entry, response = broken_response()
+    lossy = without_bytes(entry, response)
+    source = scorer(BASE)
+    source.problems()
+    scored = source.score([lossy])[0].responses[0]
+    values = scored.measures
+    unknown = np.array([p.token.data is None for p in lossy.responses[0].positions])
+    listed = np.array([reason is not None and "identify" in reason for reason in scored.reasons])
+    assert np.isnan(values.headline[unknown]).all()
+    assert np.isfinite(values.headline[~unknown & ~listed]).all()
+    assert np.nanmax(values.headline) < 1e-3
+    assert np.nanmax(values.lower) < PRECISION
+    starts = [n for n, span in enumerate(scored.spans) if span and span[0] == n]
+    assert starts
+    assert np.nanmax(abs(values.log_ratio[starts])) < 1e-4
+    whole = source.score([replace(entry, responses=(response,))])[0].responses[0].measures
+    assert values.logprob2[~unknown] == pytest.approx(whole.logprob2[~unknown], abs=1e-4)
+
+
+def test_low_coverage_for_want_of_bytes_does_not_blame_the_tokenizer():
+    """Without the text nothing is left after the first unknown token: the row says why."""
+    entry, response = broken_response()
+    lossy = without_bytes(entry, replace(response, text=""))
+    source = scorer(BASE)
+    source.problems()
+    source.score([lossy])
+    (row,) = source.problems()
+    assert "does not give the bytes" in row.reason
+    assert "tokenizers differ" not in row.reason
+
+
+def test_lists_longer_than_the_default_are_matched_too():
+    """A file of 50 candidates: model 2's lists have 50, and equal models a floor of 0."""
+    entry = sample_entries()[0]
+    response = entry.responses[0]
+    logp, _ = plain_logprobs(BASE, entry, response)
+    vocab = scorer(BASE)._vocab
+    positions = []
+    for row, position in enumerate(response.positions):
+        ids = np.argsort(-logp[row])[:50].tolist()
+        dist = TokenDist(
+            tuple(vocab.token(n) for n in ids), tuple(float(logp[row, n]) for n in ids), 50
+        )
+        positions.append(replace(position, dist=dist))
+    long = replace(entry, responses=(replace(response, positions=tuple(positions)),))
+    scored = scorer(BASE).score([long])[0].responses[0]
+    assert {dist.listed for dist in scored.dists2} == {50}
+    assert np.nanmax(abs(scored.measures.headline)) < 1e-6
+
+
+def test_a_candidate_outside_the_output_layer_stays_unresolved(tmp_path):
+    """An added token that the model has no row for: the response is scored."""
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    tokenizer.add_tokens(["<added>"])
+    tokenizer.save_pretrained(tmp_path)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(Path(BASE) / name)
+    entry = sample_entries()[0]
+    position = entry.responses[0].positions[0]
+    added = Token("<added>", b"<added>", None, "<added>")
+    dist = replace(position.dist, tokens=(*position.dist.tokens[:-1], added))
+    positions = (replace(position, dist=dist), *entry.responses[0].positions[1:])
+    changed = replace(entry, responses=(replace(entry.responses[0], positions=positions),))
+    scored = scorer(str(tmp_path)).score([changed])[0].responses[0]
+    assert np.isfinite(scored.measures.headline).all()
+    assert scored.response.positions[0].dist.keys[-1] >= FOREIGN
+
+
+def test_a_model_without_a_chat_template_is_refused_when_it_is_loaded(tmp_path):
+    """One sentence before anything is scored, for one model and for a pair."""
+    AutoTokenizer.from_pretrained(BASE).save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").unlink()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(Path(BASE) / name)
+    spec = ModelSpec(str(tmp_path), device="cpu")
+    with pytest.raises(ModelError, match="--raw"):
+        LocalScorer.load(spec, None, 4096, include_reasoning=False)
+    with pytest.raises(ModelError, match="--raw"):
+        LocalPair.load(spec, spec, 20, 4096, include_reasoning=False)
+    assert LocalScorer.load(replace(spec, raw=True), None, 4096, include_reasoning=False)

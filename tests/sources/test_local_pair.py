@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kl_core.numeric import divergence
+from kl_core.records import Position, Token
 from tests.sources.conftest import BASE, TUNED, pair, sample_entries
 from tests.sources.test_local import plain_logprobs
 
@@ -47,3 +48,51 @@ def test_each_side_knows_the_others_candidates():
         listed2 = set(dist2.keys[: dist2.listed])
         assert listed1 <= set(dist2.keys)
         assert listed2 <= set(position.dist.keys)
+
+
+def with_token(entry, at, token, drop):
+    """The first response with `token` at a position, in place of `drop` tokens."""
+    response = entry.responses[0]
+    made = Position(token, -1.0, response.positions[at].dist)
+    positions = (*response.positions[:at], made, *response.positions[at + drop :])
+    return replace(entry, responses=(replace(response, positions=positions),))
+
+
+def test_a_token_of_unknown_bytes_loses_nothing():
+    """The text has it: every token is compared, as without the damage."""
+    entry = sample_entries()[2]
+    damaged = with_token(entry, 5, Token("\ufffd", None, None, "\ufffd"), 1)
+    source = pair()
+    source.problems()
+    found, whole = (
+        source.score([replace(one, responses=one.responses[:1])])[0].responses[0].measures.headline
+        for one in (damaged, entry)
+    )
+    assert len(found) == len(whole)
+    assert found == pytest.approx(whole, abs=1e-5)
+    assert source.problems() == []
+
+
+def test_tokens_that_cannot_be_settled_are_compared_by_the_text():
+    """The tokens do not fit the text: then the whole text is encoded, with its end token."""
+    entry = sample_entries()[2]
+    damaged = with_token(entry, 1, Token("\ufffd", None, None, "\ufffd"), 2)
+    lost = replace(damaged.responses[0].positions[0], token=Token("Zz", b"Zz", None, "Zz"))
+    positions = (lost, *damaged.responses[0].positions[1:])
+    odd = replace(damaged, responses=(replace(damaged.responses[0], positions=positions),))
+    scored = pair().score([odd])[0].responses[0]
+    joined = b"".join(p.token.data for p in scored.response.positions).decode()
+    assert joined == entry.responses[0].text
+
+
+def test_a_special_token_of_another_model_is_named_in_a_row():
+    """It is in neither vocabulary nor text: left out, and said so."""
+    entry = sample_entries()[2]
+    foreign = with_token(entry, 5, Token("<|foo|>", b"", None, "<|foo|>", special=True), 0)
+    source = pair()
+    source.problems()
+    scored = source.score([foreign])[0].responses[0]
+    assert len(scored.response.positions) == len(entry.responses[0].positions)
+    (row,) = source.problems()
+    assert "1 of its" in row.reason
+    assert "'<|foo|>'" in row.reason
