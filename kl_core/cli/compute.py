@@ -13,6 +13,7 @@ from kl_core.cli import options
 from kl_core.cli.output import ProgressPrinter, print_json, print_summary
 from kl_core.errors import RunCancelled
 from kl_core.jobs import compare, import_run, score
+from kl_core.jobs.scoring import ScoringOptions
 from kl_core.jobs.worker import Worker, carry_out, folder_for
 from kl_core.models.load import ModelSpec
 from kl_core.store import runs
@@ -101,9 +102,8 @@ def score_command(
         system,
         raw,
     )
-    request = score.ScoreRequest(
+    asked = ScoringOptions(
         input_dir.expanduser(),
-        spec,
         output_dir.expanduser() if output_dir else None,
         top_k,
         max_prompts,
@@ -111,6 +111,7 @@ def score_command(
         batch_tokens,
         include_reasoning,
     )
+    request = score.ScoreRequest(asked, spec)
     run_in_foreground("score", score.prepare(request), runs_dir, as_json)
 
 
@@ -154,15 +155,16 @@ def compare_command(
             raw,
         )
 
-    request = compare.CompareRequest(
+    asked = ScoringOptions(
         input_dir.expanduser(),
-        spec(model1, revision1, adapter1),
-        spec(model2, revision2, adapter2),
         output_dir.expanduser() if output_dir else None,
         top_k,
         max_prompts,
         pattern,
         batch_tokens,
         include_reasoning,
+    )
+    request = compare.CompareRequest(
+        asked, spec(model1, revision1, adapter1), spec(model2, revision2, adapter2)
     )
     run_in_foreground("compare", compare.prepare(request), runs_dir, as_json)

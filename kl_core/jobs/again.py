@@ -8,11 +8,10 @@ from typing import Any
 
 from kl_core.errors import RunError
 from kl_core.jobs import compare, import_run, score
+from kl_core.jobs.scoring import ScoringOptions
 from kl_core.jobs.worker import Worker
 from kl_core.models.load import ModelSpec
 from kl_core.store import runs
-
-_OPTIONS = ("top_k", "max_prompts", "pattern", "batch_tokens", "include_reasoning")
 
 
 def work_of(run_dir: Path) -> Callable[[Worker], None]:
@@ -37,15 +36,13 @@ def work_of(run_dir: Path) -> Callable[[Worker], None]:
 def _prepare(
     kind: str, request: dict[str, Any]
 ) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
-    folder = Path(request["input_dir"])
-    output = Path(request["output_dir"]) if request.get("output_dir") else None
     if kind == "import":
+        folder = Path(request["input_dir"])
         return import_run.prepare(import_run.ImportRequest(folder, request["pattern"]))
-    options = {name: request[name] for name in _OPTIONS}
+    if kind not in ("score", "compare"):
+        raise RunError(f"a run of kind {kind!r} cannot be resumed by this version")
+    options = ScoringOptions.thawed(request)
     if kind == "score":
-        model = ModelSpec(**request["model"])
-        return score.prepare(score.ScoreRequest(folder, model, output, **options))
-    if kind == "compare":
-        models = ModelSpec(**request["model1"]), ModelSpec(**request["model2"])
-        return compare.prepare(compare.CompareRequest(folder, *models, output, **options))
-    raise RunError(f"a run of kind {kind!r} cannot be resumed by this version")
+        return score.prepare(score.ScoreRequest(options, ModelSpec(**request["model"])))
+    models = ModelSpec(**request["model1"]), ModelSpec(**request["model2"])
+    return compare.prepare(compare.CompareRequest(options, *models))

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kl_core.jobs.reading import open_input
-from kl_core.jobs.scoring import model_request, score_all
+from kl_core.jobs.scoring import ScoringOptions, score_all
 from kl_core.jobs.worker import Worker
 from kl_core.models.load import ModelSpec, check_spec
 from kl_core.sources.base import Source
 
+DEFAULT_TOP_K = 20
+
 
 @dataclass(frozen=True, slots=True)
 class CompareRequest:
-    """What to compare and how."""
+    """What to compare: P is model 1, Q model 2."""
 
-    input_dir: Path
+    options: ScoringOptions
     model1: ModelSpec
     model2: ModelSpec
-    output_dir: Path | None = None
-    top_k: int = 20
-    max_prompts: int | None = None
-    pattern: str | None = None
-    batch_tokens: int = 8192
-    include_reasoning: bool = False
 
 
 def prepare(request: CompareRequest) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
@@ -38,19 +33,8 @@ def prepare(request: CompareRequest) -> tuple[dict[str, Any], str, Callable[[Wor
     """
     for spec in (request.model1, request.model2):
         check_spec(spec)
-    source = open_input(request.input_dir, request.pattern, to_score=True)
-    frozen = {
-        "input_dir": str(request.input_dir.resolve()),
-        "output_dir": str(request.output_dir.resolve()) if request.output_dir else None,
-        "fingerprint": source.fingerprint,
-        "model1": model_request(request.model1),
-        "model2": model_request(request.model2),
-        "top_k": request.top_k,
-        "max_prompts": request.max_prompts,
-        "pattern": request.pattern,
-        "batch_tokens": request.batch_tokens,
-        "include_reasoning": request.include_reasoning,
-    }
+    options = request.options
+    source = open_input(options.input_dir, options.pattern, to_score=True)
 
     def load() -> Source:
         from kl_core.sources.local_pair import LocalPair
@@ -58,12 +42,12 @@ def prepare(request: CompareRequest) -> tuple[dict[str, Any], str, Callable[[Wor
         return LocalPair.load(
             request.model1,
             request.model2,
-            request.top_k,
-            request.batch_tokens,
-            request.include_reasoning,
+            options.top_k or DEFAULT_TOP_K,
+            options.batch_tokens,
+            options.include_reasoning,
         )
 
-    def work(worker: Worker) -> None:
-        score_all(source, worker, load, request.output_dir, request.max_prompts)
-
-    return frozen, f"comparison on {request.input_dir.resolve().name}", work
+    models = {"model1": asdict(request.model1), "model2": asdict(request.model2)}
+    title = f"comparison on {options.title}"
+    frozen = options.frozen(source) | models
+    return frozen, title, lambda worker: score_all(source, worker, load, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,50 @@ GROUP_SECONDS = 5.0
 FIRST_GROUP_TOKENS = 1_024
 LARGEST_GROUP_TOKENS = 65_536
 GROUP_PROMPTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """What `score` and `compare` are both asked.
+
+    Attributes:
+        output_dir: where `_kl.json` files go, one per prompt as soon as it is scored.
+        top_k: length of the lists; None lets the source decide.
+    """
+
+    input_dir: Path
+    output_dir: Path | None = None
+    top_k: int | None = None
+    max_prompts: int | None = None
+    pattern: str | None = None
+    batch_tokens: int = 8192
+    include_reasoning: bool = False
+
+    def frozen(self, source: Input) -> dict[str, Any]:
+        """What makes two runs the same, as JSON; equal paths are equal however they were typed."""
+        return asdict(self) | {
+            "input_dir": str(self.input_dir.resolve()),
+            "output_dir": str(self.output_dir.resolve()) if self.output_dir else None,
+            "fingerprint": source.fingerprint,
+        }
+
+    @classmethod
+    def thawed(cls, request: dict[str, Any]) -> ScoringOptions:
+        """The options of a frozen request."""
+        values = {field.name: request[field.name] for field in fields(cls)}
+        output = values["output_dir"]
+        return cls(
+            **values
+            | {
+                "input_dir": Path(values["input_dir"]),
+                "output_dir": Path(output) if output else None,
+            }
+        )
+
+    @property
+    def title(self) -> str:
+        """The folder's name, for the title of the run."""
+        return self.input_dir.resolve().name
 
 
 class GroupSize:
@@ -41,18 +86,14 @@ class GroupSize:
 
 
 def score_all(
-    source: Input,
-    worker: Worker,
-    model: Callable[[], Source],
-    output_dir: Path | None,
-    max_prompts: int | None,
+    source: Input, worker: Worker, model: Callable[[], Source], options: ScoringOptions
 ) -> None:
     """Score every entry that is not on disk yet, a group of prompts at a time.
 
     Args:
         model: loads the source; called once, after the input has been found readable.
-        output_dir: where `_kl.json` files go, one per prompt as soon as it is scored.
     """
+    output_dir, max_prompts = options.output_dir, options.max_prompts
     if output_dir is not None:
         _refuse_shared_names(source)
     worker.stage("loading the model", None, "")
@@ -125,11 +166,6 @@ def groups(
 def count_tokens(entry: Entry) -> int:
     """Tokens to score, guessed from the text where a file does not list them."""
     return sum(len(r.positions) or len(r.text) // 4 for r in entry.responses)
-
-
-def model_request(spec: Any) -> dict[str, Any]:
-    """A ModelSpec as the JSON that names it in a request."""
-    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}
 
 
 def as_entry(entry: Entry | ScoredEntry) -> Entry:

@@ -35,9 +35,8 @@ def run(tmp_path, folder, source, output=None, max_prompts=None):
         tmp_path / "runs", "score", {"request": {}}
     )
     given = reading.open_input(folder, None)
-    worker.carry_out(
-        run_dir, lambda w: scoring.score_all(given, w, lambda: source, output, max_prompts)
-    )
+    options = scoring.ScoringOptions(folder, output, max_prompts=max_prompts)
+    worker.carry_out(run_dir, lambda w: scoring.score_all(given, w, lambda: source, options))
     return run_dir
 
 
@@ -143,3 +142,11 @@ def test_a_slow_model_gets_small_groups_and_a_fast_one_large_ones():
         fast.learn(fast.tokens, fast.tokens / 5_000)
     assert slow.tokens == pytest.approx(40 * scoring.GROUP_SECONDS, rel=0.1)
     assert fast.tokens == pytest.approx(5_000 * scoring.GROUP_SECONDS, rel=0.1)
+
+
+def test_options_survive_being_frozen_and_thawed(tmp_path):
+    """What a resumed run does is what was asked."""
+    folder = writing.folder(tmp_path / "in", 1)
+    options = scoring.ScoringOptions(folder, tmp_path / "out", 7, 3, "*.json", 512, True)
+    frozen = json.loads(json.dumps(options.frozen(reading.open_input(folder, None))))
+    assert scoring.ScoringOptions.thawed(frozen) == options

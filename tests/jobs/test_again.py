@@ -1,0 +1,48 @@
+"""A run's work rebuilt from what its folder says."""
+
+import pytest
+
+from kl_core.errors import RunError
+from kl_core.jobs import again, compare, import_run, score
+from kl_core.jobs.scoring import ScoringOptions
+from kl_core.models.load import ModelSpec
+from kl_core.store import runs
+from tests import writing
+
+MODEL = ModelSpec(str(writing.REPOSITORY / "sample_data" / "models" / "tiny-base"), raw=True)
+
+
+def requests(folder):
+    options = ScoringOptions(folder, None, 10)
+    return {
+        "import": import_run.prepare(import_run.ImportRequest(folder, "*.json")),
+        "score": score.prepare(score.ScoreRequest(options, MODEL)),
+        "compare": compare.prepare(compare.CompareRequest(options, MODEL, MODEL)),
+    }
+
+
+@pytest.mark.parametrize("kind", ["import", "score", "compare"])
+def test_every_kind_of_run_can_be_taken_up_again(tmp_path, kind):
+    """The frozen request gives the same request back."""
+    folder = writing.folder(tmp_path / "in", 2)
+    frozen, _, _ = requests(folder)[kind]
+    run_dir = runs.create_run(tmp_path / "runs", kind, {"request": frozen})
+    assert callable(again.work_of(run_dir))
+    assert again._prepare(kind, runs.read_params(run_dir)["request"])[0] == frozen
+
+
+def test_a_run_whose_input_changed_is_not_taken_up(tmp_path):
+    """Half a run on other files would mix two inputs: said with what to do."""
+    folder = writing.folder(tmp_path / "in", 2)
+    frozen, _, _ = requests(folder)["import"]
+    run_dir = runs.create_run(tmp_path / "runs", "import", {"request": frozen})
+    writing.openai_file(folder / "new.json", "new", 3)
+    with pytest.raises(RunError, match="have changed since .* start a new run"):
+        again.work_of(run_dir)
+
+
+def test_a_run_that_never_began_says_so(tmp_path):
+    """Nothing to resume: no request was written."""
+    run_dir = runs.create_run(tmp_path / "runs", "score", {"request": {}})
+    with pytest.raises(RunError, match="ended before it began"):
+        again.work_of(run_dir)
