@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from kl_core.ui import sample
+
 st.set_page_config(
     page_title="KL Explorer",
     layout="wide",
     menu_items={"About": "KL Explorer shows where two language models differ, token by token."},
 )
-st.navigation(
+page = st.navigation(
     {
         "Look": [
             st.Page("pages/explore.py", title="Explore", default=True),
@@ -17,4 +19,7 @@ st.navigation(
             st.Page("pages/score.py", title="Score locally", url_path="score"),
         ],
     }
-).run()
+)
+if page.url_path == "":
+    sample.ensure()  # its worker starts while the rest of the page still loads
+page.run()

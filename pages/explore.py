@@ -19,6 +19,7 @@ from kl_core.ui import (
 )
 
 style.apply()
+OPENED = "files_opened"
 place = state.current()
 sample_run = sample.ensure()
 infos = sample.first(runs.list_runs(runs.default_root()), sample_run)
@@ -29,6 +30,7 @@ def open_files() -> None:
     folder = upload.picker("open", "Import")
     if folder is not None:
         place.choose_run(upload.start_import(folder).name)
+        st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
         st.rerun()
 
 
@@ -41,35 +43,40 @@ if not infos:
     open_files()
     st.stop()
 
-wanted = place.run
 with st.container(key="toolbar"):
     run_column, measure_column, open_column, link_column = st.columns(
         [5, 3, 1.6, 1.3], vertical_alignment="bottom"
     )
     with run_column:
-        info = inputs.run_picker(infos, place)
-    with open_column, st.popover("Open files", width="stretch"):
+        info = inputs.run_picker(infos, place, sample_run)
+    # another key after each import: a popover of its own, and closed
+    popover = f"open_files_{st.session_state.get(OPENED, 0)}"
+    with open_column, st.popover("Open files", width="stretch", key=popover):
         open_files()
     with link_column:
         copy_link.show()
-if wanted not in (None, info.id):
-    st.warning(f"The link names run {inputs.plain(wanted)}, which is not here; showing another.")
+note = st.empty()
 
 if launch.status(info.path).state != "done":
-    progress.card(info.path, info.id)
+    about = sample.ABOUT if info.path == sample_run else ""
+    progress.card(info.path, info.id, about)
 try:
     summary = cached.summary(info.path)
 except KLExplorerError as error:
     st.text(f"This run cannot be opened: {error}.")
+    state.remember(place)
     st.stop()
 if not summary.get("prompts"):
     if info.state == "done":
-        st.info("This run holds no prompts. The list of problems says what could not be read.")
+        st.caption("This run holds no prompts. The list of problems says what could not be read.")
         problems.button(info.path)
+    state.remember(place)
     st.stop()
 with measure_column:
     measure = inputs.measure_picker(place, summary)
 if summary.get("measure") is None:
-    inputs.offer_scoring(info)
+    inputs.offer_scoring(info, summary)
 explore_view.show(info, summary, measure, place)
 state.remember(place)
+if missing := state.missing(place):
+    note.caption(missing)

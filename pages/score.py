@@ -17,7 +17,9 @@ run_dir = score_form.started()
 if run_dir is not None:
     status = progress.card(run_dir, "score")
     with st.container(horizontal=True):
-        if st.button("Open in Explore", type="primary", disabled=status.state == "starting"):
+        usable = status.active or status.state == "done" or progress.kept(run_dir)
+        weight = "primary" if usable else "secondary"
+        if st.button("Open in Explore", type=weight, disabled=status.state == "starting"):
             st.switch_page("pages/explore.py", query_params={"run": run_dir.name})
         if st.button("Score something else", disabled=status.active):
             score_form.again()

@@ -49,6 +49,22 @@ def prompts(
     return queries.prompts(cursor(run_dir), sort, descending, limit, offset, search)
 
 
+def prompt_order(run_dir: Path, sort: str, descending: bool, search: str) -> list[int]:
+    """Every matching prompt_id in the order of the table."""
+    return _prompt_order(str(run_dir), queries.run_version(run_dir), sort, descending, search)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _prompt_order(
+    run_dir: str, version: str, sort: str, descending: bool, search: str
+) -> list[int]:
+    opened = _connection(run_dir, version)
+    found = queries.prompt_count(opened.cursor(), search)
+    table = queries.prompts(opened.cursor(), sort, descending, found, 0, search)
+    ids: list[int] = table["prompt_id"].to_pylist()
+    return ids
+
+
 def summary(run_dir: Path) -> dict[str, Any]:
     """Run-level figures, read once a version."""
     return _summary(str(run_dir), queries.run_version(run_dir))

@@ -36,7 +36,12 @@ def by_position(
             hovertemplate="position %{x}: %{y:.3~g} nats<extra></extra>",
         )
     )
-    return _plain(figure, "position", 132)
+    _plain(figure, "position", 132)
+    # any height at a position counts as that position, so that low bars can be clicked
+    figure.update_layout(hovermode="x", hoverdistance=-1)
+    whole = {"dtick": 1} if len(values) <= 10 else {}
+    figure.update_xaxes(tickformat="d", range=[-0.6, max(1, len(values)) - 0.4], **whole)
+    return figure
 
 
 def binned(values: Sequence[float | str | None]) -> tuple[list[int], list[float]]:
@@ -56,8 +61,8 @@ def binned(values: Sequence[float | str | None]) -> tuple[list[int], list[float]
     return places, heights
 
 
-def histogram(bins: pa.Table, marks: dict[str, float | None]) -> go.Figure:
-    """Tokens of the run by value, both axes logarithmic; `marks` are percentiles to show."""
+def histogram(bins: pa.Table, marks: Sequence[float | None]) -> go.Figure:
+    """Tokens of the run by value, both axes logarithmic; `marks` become dotted lines."""
     rows = bins.to_pylist()
     smallest = min((row["lo"] for row in rows if row["lo"] > 0), default=1e-6)
     low = [max(row["lo"], smallest / 10**0.125) for row in rows]
@@ -77,19 +82,9 @@ def histogram(bins: pa.Table, marks: dict[str, float | None]) -> go.Figure:
             "%{y:,} tokens<extra></extra>",
         )
     )
-    for row, (name, value) in enumerate(marks.items()):
+    for value in marks:
         if value is not None and 0 < value < math.inf:
             figure.add_vline(math.log10(value), line={"color": RED, "width": 1, "dash": "dot"})
-            figure.add_annotation(
-                x=math.log10(value),
-                y=1 - 0.17 * row,
-                yref="paper",
-                text=name,
-                showarrow=False,
-                font={"size": 10, "color": RED},
-                xanchor="left",
-                yanchor="top",
-            )
     ticks = range(-6, 3)
     _plain(figure, "nats (the first bar holds everything below it)", 132)
     figure.update_xaxes(tickvals=list(ticks), ticktext=[f"{10.0**t:g}" for t in ticks])

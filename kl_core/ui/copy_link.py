@@ -12,7 +12,9 @@ button { font-family: var(--st-font); font-size: 14px; padding: 0 12px; height: 
   display: block; border-radius: var(--st-button-radius);
   border: 1px solid var(--st-border-color); background: transparent; color: var(--st-text-color);
   cursor: pointer; white-space: nowrap; width: 100% }
-button:hover, button:focus-visible { border-color: var(--st-primary-color); outline: none }
+button:hover { border-color: var(--st-primary-color) }
+button:focus-visible { outline: 2px solid color-mix(in srgb, var(--st-text-color) 55%, transparent);
+  outline-offset: 1px }
 """
 _JS = r"""
 export default function ({ parentElement }) {

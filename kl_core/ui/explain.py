@@ -16,10 +16,10 @@ Sentence = list[tuple[str, bool]]
 
 def sentences(token: dict[str, Any], measure: str | None) -> list[Sentence]:
     """What to say about a row of `tokens`; `measure` is the run's, None for raw data."""
-    if measure is None or not token["top2"]:
-        return _raw(token)
-    out = [_headline(token, measure), *_meaning(token, measure), _sampled(token)]
-    return [sentence for sentence in out if sentence]
+    if measure is None:
+        return [*_raw(token), *_space(token)]
+    out = [_headline(token, measure), *_meaning(token, measure), _sampled(token, measure)]
+    return [*(sentence for sentence in out if sentence), *_space(token)]
 
 
 def _headline(token: dict[str, Any], measure: str) -> Sentence:
@@ -56,8 +56,7 @@ def _meaning(token: dict[str, Any], measure: str) -> list[Sentence]:
         "≈ gives a token missing from a list that list's smallest probability, and "
         "certifies nothing."
     )
-    below = token["kl_lower"] is not None and token["kl"] < token["kl_lower"]
-    if below:
+    if runs_low(token["kl"], token["kl_lower"]):
         certified += " Here the estimate lies below the bound: trust the bound."
     return [[(certified + _doubt(token), False)]]
 
@@ -74,18 +73,45 @@ def _doubt(token: dict[str, Any]) -> str:
     )
 
 
-def _sampled(token: dict[str, Any]) -> Sentence:
-    first, second = token["rank1"], token["rank2"]
-    one = f"{ordinal(first)} in model 1's list" if first and first > 0 else "not in model 1's list"
-    if token["censored"]:
+def runs_low(estimate: float | None, bound: float | None) -> bool:
+    """Whether the estimate lies below the certified bound, as both are printed."""
+    if estimate is None or bound is None:
+        return False
+    return estimate < bound and nats(estimate) != nats(bound)
+
+
+def _sampled(token: dict[str, Any], measure: str) -> Sentence:
+    one, two = _ranked(token, 1, measure), _ranked(token, 2, measure)
+    if token["censored"] and measure != "full":
         return [
             (f"The sampled token is {one} and ", False),
             ("outside model 2's", True),
             (": its ln Q is only bounded from above.", False),
         ]
-    if second and second > 0:
-        return [(f"The sampled token is {one} and {ordinal(second)} in model 2's.", False)]
+    if token["rank2"] and token["rank2"] > 0:
+        return [(f"The sampled token is {one} and {two}.", False)]
+    if token["logprob2"] is None:
+        return [(f"The sampled token is {one}.", False)]
     return [(f"The sampled token is {one}; model 2 gave ln Q = {nats(token['logprob2'])}.", False)]
+
+
+def _ranked(token: dict[str, Any], side: int, measure: str) -> str:
+    """The sampled token's rank: in a list where it is listed, else among all tokens."""
+    rank, listed = token[f"rank{side}"], sum(c["listed"] for c in token[f"top{side}"] or [])
+    if not rank or rank < 1:
+        return f"not in model {side}'s list"
+    if measure == "full" or rank > listed:
+        return f"{ordinal(rank)} under model {side}"
+    return f"{ordinal(rank)} in model {side}'s list"
+
+
+def _space(token: dict[str, Any]) -> list[Sentence]:
+    """A token of spaces alone is drawn as dots; say so."""
+    text = token["token"]
+    if not text or text.strip(" "):
+        return []
+    what = "a single space" if len(text) == 1 else f"{len(text)} spaces"
+    return [[(f"This token is {what}, drawn as “{'·' * min(len(text), 8)}”.", False)]]
 
 
 def _raw(token: dict[str, Any]) -> list[Sentence]:

@@ -27,13 +27,12 @@ _CHART = {"displayModeBar": False, "displaylogo": False}
 
 def show(info: RunInfo, summary: dict[str, Any], measure: MeasureName, place: Explore) -> None:
     """Both columns of the page."""
-    scored = summary.get("measure") is not None
     with st.container(key="columns"):
         left, right = st.columns([5, 7], gap="medium")
     with left:
         request = table_request(summary)
-        prompt_id = prompt_table.show(info.path, request, place, scored)
-        _counts(info, summary)
+        prompt_id, found = prompt_table.show(info.path, request, place, summary)
+        _counts(info, summary, found if request.search else None)
         lower = st.container(key="charts")
     if prompt_id is None:
         return
@@ -57,9 +56,11 @@ def _response(info: RunInfo, measure: MeasureName, place: Explore) -> dict[str, 
     return row
 
 
-def _counts(info: RunInfo, summary: dict[str, Any]) -> None:
+def _counts(info: RunInfo, summary: dict[str, Any], found: int | None) -> None:
+    """The run's size; `found` is how many prompts a search left, None without one."""
+    matching = "" if found is None else f"{figures.count(found)} of "
     parts = [
-        figures.counted(summary["prompts"], "prompt"),
+        matching + figures.counted(summary["prompts"], "prompt"),
         figures.counted(summary["responses"], "response"),
         figures.counted(summary["tokens"], "token"),
     ]
@@ -78,9 +79,11 @@ def _charts(
     summary: dict[str, Any],
 ) -> None:
     here, whole = st.tabs(["By position", "Histogram of the run"])
-    if row is not None and row["tokens"]:
-        with here:
+    with here:
+        if row is not None and row["tokens"]:
             _by_position(info, row, measure, place)
+        else:
+            st.caption("There are no log-probabilities here, so there is nothing to draw.")
     with whole:
         column = "kl_lower" if measure == "kl_lower" else "kl"
         _histogram(info, column if summary.get("measure") else "surprisal1", summary)
@@ -105,7 +108,7 @@ def _by_position(info: RunInfo, row: dict[str, Any], measure: MeasureName, place
     )
     st.caption(
         f"{token_data.MEASURES[measure].label} along response {row['slot'] + 1}, in nats; "
-        "click a bar to go to that token."
+        "click a position to go to that token."
     )
 
 
@@ -122,7 +125,11 @@ def _histogram(info: RunInfo, column: str, summary: dict[str, Any]) -> None:
             "99 %": summary["p99_kl"],
         }
     st.plotly_chart(
-        charts.histogram(bins, marks), key=f"histogram_{info.id}_{column}", config=_CHART
+        charts.histogram(bins, list(marks.values())),
+        key=f"histogram_{info.id}_{column}",
+        config=_CHART,
     )
     shown = {"kl": "KL", "kl_lower": "certified KL", "surprisal1": "Surprisal"}[column]
-    st.caption(f"{shown} of every scored token of the run; both axes are logarithmic.")
+    known = [f"{name} {figures.nats(value)}" for name, value in marks.items() if value is not None]
+    lines = f" Dotted: {', '.join(known)}." if known else ""
+    st.caption(f"{shown} of every scored token of the run; both axes are logarithmic.{lines}")

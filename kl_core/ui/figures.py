@@ -16,7 +16,7 @@ def nats(value: float | None) -> str:
     if value == 0:
         return "0"
     if abs(value) < 1e-3:
-        mantissa, exponent = f"{value:.1e}".split("e")
+        mantissa, exponent = f"{value:.2e}".split("e")
         return _minus(f"{mantissa}e{int(exponent)}")
     rounded = float(f"{value:.3g}")
     digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
@@ -67,6 +67,14 @@ def ordinal(rank: int) -> str:
     return f"{rank}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(rank % 10, 'th') }"
 
 
+def size(size_bytes: int) -> str:
+    """A file size as a person says it: 12 kB, 3.4 MB."""
+    if size_bytes < 1000:
+        return counted(size_bytes, "byte")
+    value, unit = (size_bytes / 1e3, "kB") if size_bytes < 1e6 else (size_bytes / 1e6, "MB")
+    return f"{value:,.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
+
+
 def one_line(text: str, limit: int = 90) -> str:
     """A prompt or name cut to one line, for a picker."""
     flat = " ".join(text.split())
@@ -77,6 +85,19 @@ def model_name(name: str | None) -> str:
     """A model as a heading names it: the last part of a path, a hub id as it is."""
     parts = (name or "").replace("\\", "/").rstrip("/").split("/")
     return parts[-1] if len(parts) > 2 or parts[0] in ("", ".", "..", "~") else "/".join(parts)
+
+
+def shortened(name: str, limit: int = 26) -> str:
+    """A name with its middle left out, so that both of its ends stay visible."""
+    if len(name) <= limit:
+        return name
+    tail = (limit - 1) // 2
+    return f"{name[: limit - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def plain(text: str) -> str:
+    """A word from an address in which no markdown can hide."""
+    return "".join(char if char.isalnum() or char == "-" else "?" for char in text[:60])
 
 
 def _minus(text: str) -> str:

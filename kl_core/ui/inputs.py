@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from kl_core.jobs import launch
 from kl_core.store.runs import RunInfo
 from kl_core.ui import figures
 from kl_core.ui.state import Explore
@@ -24,11 +25,21 @@ SORTS_SCORED = {
     "mean_surprisal1": "surprisal, model 1",
     "censored": "censored tokens",
 }
+SORTS_FULL = {
+    "mean_kl": "mean KL",
+    "max_kl": "max KL",
+    "total_kl": "total KL",
+    "mean_reverse": "mean KL(2‖1)",
+    "median_kl": "median KL",
+    "mean_log_ratio": "mean log-ratio",
+    "mean_surprisal1": "surprisal, model 1",
+}
 SORTS_RAW = {
     "mean_surprisal1": "mean surprisal",
     "mean_entropy1": "mean entropy",
     "tokens": "tokens",
 }
+_SORT_KEY = "sort_picker"
 _ARRIVALS = "in file order"
 
 
@@ -39,6 +50,7 @@ class TableRequest:
     sort: str
     label: str
     search: str
+    measure: str | None = None
 
     @property
     def descending(self) -> bool:
@@ -46,10 +58,15 @@ class TableRequest:
         return self.sort != "prompt_id"
 
 
-def run_picker(runs: list[RunInfo], place: Explore) -> RunInfo:
-    """The run to look at; choosing another resets what is below it."""
-    names = run_labels(runs)
+def run_picker(runs: list[RunInfo], place: Explore, sample: Path | None = None) -> RunInfo:
+    """The run to look at; choosing another resets what is below it.
+
+    Args:
+        sample: the folder of the sample run, which its label names so.
+    """
+    names = run_labels(runs, sample)
     if place.run not in names:
+        place.not_here("run")
         place.choose_run(next((info.id for info in runs if info.state == "done"), runs[0].id))
     key = _pick("run", *names.values())
     st.session_state[key] = place.run
@@ -67,9 +84,9 @@ def _pick(name: str, *labels: str) -> str:
     return f"pick_{name}_{digest}"
 
 
-def run_labels(runs: list[RunInfo]) -> dict[str, str]:
+def run_labels(runs: list[RunInfo], sample: Path | None = None) -> dict[str, str]:
     """Run id → label, no two alike: the picker tells its options apart by their labels."""
-    labels = {info.id: run_label(info) for info in runs}
+    labels = {info.id: run_label(info, info.path == sample) for info in runs}
     seen = list(labels.values())
     return {
         run: label if seen.count(label) == 1 else f"{label} · {run.rsplit('-', 1)[-1]}"
@@ -77,22 +94,23 @@ def run_labels(runs: list[RunInfo]) -> dict[str, str]:
     }
 
 
-def run_label(info: RunInfo) -> str:
-    """One line that tells runs apart: models or title, and time; the same in every state."""
-    models = [figures.model_name(name) for name in (info.model1, info.model2) if name]
-    title = (
-        f"{' → '.join(models)} · {info.kind}"
-        if len(models) == 2
-        else (" · ".join([info.title, *models]))
-    )
+def run_label(info: RunInfo, sample: bool = False) -> str:
+    """One line that tells runs apart: state unless done, models or title, kind, time."""
+    names = [figures.model_name(name) for name in (info.model1, info.model2) if name]
+    models = " → ".join(figures.shortened(name) for name in names)
+    kind = "sample" if sample else info.kind
+    title = "" if len(names) == 2 or sample else figures.one_line(info.title, 44)
+    state = "" if info.state == "done" else info.state
     when = info.created[:16].replace("T", " ")
-    return f"{figures.one_line(title, 70)} · {when}"
+    parts = [state, title if title != kind else "", models, kind, when]
+    return " · ".join(part for part in parts if part)
 
 
 def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
     """What colours the text; raw responses have surprisal alone."""
-    options = measures_for(summary.get("measure") is not None)
+    options = measures_for(summary.get("measure"))
     if place.measure not in options:
+        place.not_here("measure")
         place.measure = options[0]
     labels = {name: _measure_label(name, summary) for name in options}
     key = _pick("measure", *labels.values())
@@ -115,14 +133,16 @@ def _measure_label(name: MeasureName, summary: dict[str, Any]) -> str:
 
 def table_request(summary: dict[str, Any]) -> TableRequest:
     """The order and the search of the prompt table."""
-    sorts = SORTS_SCORED if summary.get("measure") is not None else SORTS_RAW
+    sorts = sorts_for(summary.get("measure"))
     options = [*sorts, "prompt_id"]
+    key = _pick("sort", *options)
+    st.session_state[_SORT_KEY] = (key, options)
     left, right = st.columns([2, 3], gap="small")
     with left:
         sort = st.selectbox(
             "Sort prompts by",
             options,
-            key=_pick("sort", *options),
+            key=key,
             label_visibility="collapsed",
             format_func=lambda name: f"by {sorts[name]}" if name in sorts else _ARRIVALS,
         )
@@ -134,7 +154,21 @@ def table_request(summary: dict[str, Any]) -> TableRequest:
             placeholder="Search prompts and responses",
         )
     shown = sort if sort in sorts else options[0]
-    return TableRequest(sort, sorts[shown], search.strip())
+    return TableRequest(sort, sorts[shown], search.strip(), summary.get("measure"))
+
+
+def sort_by(column: str) -> None:
+    """Set the order from a click on a table's head; heads without an order do nothing."""
+    key, options = st.session_state.get(_SORT_KEY, ("", []))
+    if column in options:
+        st.session_state[key] = column
+
+
+def sorts_for(measure: str | None) -> dict[str, str]:
+    """Column → label of the orders that a run of this measure can have."""
+    if measure is None:
+        return SORTS_RAW
+    return SORTS_FULL if measure == "full" else SORTS_SCORED
 
 
 def folder_for_scoring(info: RunInfo) -> str | None:
@@ -143,8 +177,11 @@ def folder_for_scoring(info: RunInfo) -> str | None:
     return folder if isinstance(folder, str) and Path(folder).exists() else None
 
 
-def offer_scoring(info: RunInfo) -> None:
-    """Raw responses: say what is missing, and lead to the page that adds it."""
+def offer_scoring(info: RunInfo, summary: dict[str, Any]) -> None:
+    """Raw responses: say what is missing, and lead to what adds it."""
+    if not summary.get("tokens"):
+        _offer_compare(info)
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             "These responses come from one model, so the text shows its surprisal; a second "
@@ -156,6 +193,12 @@ def offer_scoring(info: RunInfo) -> None:
             st.switch_page("pages/score.py", query_params={"input": folder} if folder else {})
 
 
-def plain(text: str) -> str:
-    """An id from an address as a short word that no markdown can hide in."""
-    return "".join(char if char.isalnum() or char == "-" else "?" for char in text[:60])
+def _offer_compare(info: RunInfo) -> None:
+    """No response has log-probabilities: only what works from the text can help."""
+    st.caption(
+        "No response of this run came with log-probabilities, so there is nothing to measure "
+        "yet. Two local models can still be compared on the text, from a terminal:"
+    )
+    folder = folder_for_scoring(info) or "FOLDER"
+    options = {"input_dir": folder, "model1": "MODEL_1", "model2": "MODEL_2"}
+    st.code(launch.command_line("compare", options), language=None, wrap_lines=True)

@@ -16,13 +16,17 @@ from kl_core.ui import figures, visible
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 
-def build(token: dict[str, Any], model1: str | None, model2: str | None) -> dict[str, Any]:
+def build(
+    token: dict[str, Any], model1: str | None, model2: str | None, measure: str | None = None
+) -> dict[str, Any]:
     """The panel's `data` for one row of the store's `tokens`.
 
     Args:
         token: the row with `top1` and `top2` as lists of candidate dicts.
         model1, model2: names; model2 is None for raw responses.
+        measure: the run's; under "full" nothing is unseen, only left out of the lists.
     """
+    second, full = bool(token["top2"]) or measure is not None or bool(model2), measure == "full"
     top1, top2 = token["top1"] or [], token["top2"] or []
     rows = align(top1, top2, _caps(token, top1, 1), _caps(token, top2, 2))
     sampled = next((row for row in rows if _is_sampled(row, token)), None)
@@ -34,7 +38,9 @@ def build(token: dict[str, Any], model1: str | None, model2: str | None) -> dict
         "model1": figures.model_name(model1) or "unnamed",
         "name1": model1 or "",
         "name2": model2 or "",
-        "model2": (figures.model_name(model2) or "unnamed") if top2 else None,
+        "model2": (figures.model_name(model2) or "unnamed") if second else None,
+        "besides": "" if full else "known besides the list",
+        "outside": "beyond these" if full else "unseen",
         "rows": [_public(row) for row in rows],
         "rest1": _rest(token["rest1"], top1),
         "rest2": _rest(token["rest2"], top2),

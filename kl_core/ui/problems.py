@@ -9,7 +9,7 @@ import streamlit as st
 from kl_core.store import queries
 from kl_core.ui import cached, figures
 
-_SHOWN = 1000
+_SHOWN, _ROW_PX = 1000, 66  # rows high enough for three lines of wrapped text
 
 
 def button(run_dir: Path) -> None:
@@ -32,12 +32,13 @@ def listing(run_dir: Path, found: int) -> None:
         queries.problems(cached.cursor(run_dir), _SHOWN),
         hide_index=True,
         width=760,
-        height=35 * (min(found, 8) + 1) + 3,
+        row_height=_ROW_PX,
+        height=_ROW_PX * min(found, 6) + 38,
         column_config={
-            "file": "file",
-            "place": st.column_config.TextColumn("where", width=130),
-            "reason": "what happened",
-            "hint": "what to do",
+            "file": st.column_config.TextColumn("file", width=150),
+            "place": st.column_config.TextColumn("where", width=110),
+            "reason": st.column_config.TextColumn("what happened", width=245),
+            "hint": st.column_config.TextColumn("what to do", width=245),
         },
     )
     if found > _SHOWN:

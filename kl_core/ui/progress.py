@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -10,40 +11,54 @@ import streamlit as st
 from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.store import runs
+from kl_core.store.parts import committed
 from kl_core.store.runs import Status
 from kl_core.ui import figures
 
-POLL_S = 1.0
+POLL_S, POLL_IMPORT_S = 1.0, 0.25  # an import is often over in a second or two
 _SENTENCES = {
     "starting": "Starting the worker …",
     "running": "Working",
     "done": "Done",
-    "cancelled": "Cancelled. What was finished is kept and can be explored; Resume goes on.",
-    "failed": "Stopped by an error. What was finished is kept; Resume tries again.",
-    "died": "The worker ended without a word. What was finished is kept; Resume goes on.",
+    "cancelled": "Cancelled",
+    "failed": "Stopped by an error",
+    "died": "The worker ended without a word",
 }
+_SPECIAL = re.compile(r"([\\\[\]`*_$<>!#|~])")
 
 
-def card(run_dir: Path, key: str) -> Status:
-    """Draw the card; it refreshes itself while the run works and reruns the page at the end."""
+def card(run_dir: Path, key: str, what: str = "") -> Status:
+    """Draw the card; it refreshes itself while the run works and reruns the page at the end.
+
+    Args:
+        what: a line on what this run is, shown while it works.
+    """
     status = launch.status(run_dir)
     if status.active:
-        st.fragment(_live, run_every=POLL_S)(run_dir, key)
+        poll_s = POLL_IMPORT_S if "-import-" in run_dir.name else POLL_S
+        st.fragment(_live, run_every=poll_s)(run_dir, key, what)
     else:
         _draw(run_dir, status, key)
     return status
 
 
-def _live(run_dir: Path, key: str) -> None:
+def kept(run_dir: Path) -> bool:
+    """Whether anything of the run is finished, so that it can be looked at."""
+    return bool(committed(run_dir, "responses"))
+
+
+def _live(run_dir: Path, key: str, what: str) -> None:
     status = launch.status(run_dir)
     if not status.active:
         st.rerun()
-    _draw(run_dir, status, key)
+    _draw(run_dir, status, key, what)
 
 
-def _draw(run_dir: Path, status: Status, key: str) -> None:
+def _draw(run_dir: Path, status: Status, key: str, what: str = "") -> None:
     with st.container(border=True, key=f"progress_{key}"):
-        st.text(headline(status))
+        if what:
+            st.caption(what)
+        st.text(headline(status, kept(run_dir)))
         if status.active:
             st.progress(fraction(status))
         if detail := detail_line(status):
@@ -54,10 +69,14 @@ def _draw(run_dir: Path, status: Status, key: str) -> None:
         _what_ran(run_dir, status)
 
 
-def headline(status: Status) -> str:
-    """State and stage in one line."""
-    stage = f": {status.stage}" if status.stage and status.active else ""
-    return f"{_SENTENCES[status.state]}{stage}"
+def headline(status: Status, kept: bool = True) -> str:
+    """State and stage in one line; for a run that ended early, what is left of it."""
+    said = _SENTENCES[status.state]
+    if status.state in ("cancelled", "failed", "died"):
+        left = "What was finished is kept" if kept else "Nothing was finished yet"
+        again = "tries again" if status.state == "failed" or not kept else "goes on"
+        return f"{said}. {left}; Resume {again}."
+    return f"{said}: {status.stage}" if status.stage and status.active else said
 
 
 def fraction(status: Status) -> float:
@@ -75,7 +94,7 @@ def detail_line(status: Status) -> str:
         parts.append(f"{figures.nats(status.rate)} {status.unit} a second")
     if status.active and status.eta_s is not None:
         parts.append(f"about {figures.duration(status.eta_s)} left")
-    if status.message:
+    if status.message and status.state in ("starting", "running", "done"):
         parts.append(status.message)
     return " · ".join(parts)
 
@@ -85,7 +104,7 @@ def _buttons(run_dir: Path, status: Status, key: str) -> None:
         launch.cancel(run_dir)
         st.toast("Asked the worker to stop at the next safe point.")
     elif status.state in ("cancelled", "failed", "died") and st.button(
-        "Resume", key=f"resume_{key}", type="primary"
+        "Resume", key=f"resume_{key}", type="primary" if kept(run_dir) else "secondary"
     ):
         try:
             launch.resume(run_dir)
@@ -101,7 +120,8 @@ def _what_ran(run_dir: Path, status: Status) -> None:
         if command := command_of(run_dir):
             st.code(command, language=None, wrap_lines=True)
         st.text(f"Run folder: {run_dir}")
-        st.code(launch.log_tail(run_dir) or "The log is empty.", language=None)
+        if log := launch.log_tail(run_dir):
+            st.code(log, language=None)
 
 
 def command_of(run_dir: Path) -> str:
@@ -116,5 +136,5 @@ def command_of(run_dir: Path) -> str:
 
 
 def _inert(text: str) -> str:
-    """Worker messages may quote a file; captions read markdown, so take its signs away."""
-    return "".join(" " if char in "[]`*_$<>:!#|\\~" else char for char in text)
+    """Worker messages may quote a file; captions read markdown, so escape its signs."""
+    return re.sub(r":(?=\S)", ": ", _SPECIAL.sub(r"\\\1", text))

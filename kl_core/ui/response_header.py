@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+from kl_core.ui.explain import runs_low
 from kl_core.ui.figures import count, nats, percent
 
 Stat = tuple[str, str, str]  # value, label, help
@@ -17,6 +18,8 @@ _CSS = """
 .title { font-size: 16.5px; font-weight: 650; line-height: 1.35; margin: 0; white-space: pre-wrap;
   overflow-wrap: anywhere; unicode-bidi: isolate; max-height: 2.7em; overflow: hidden;
     cursor: default }
+.title:focus-visible { outline: 2px solid color-mix(in srgb, var(--st-text-color) 55%, transparent);
+  outline-offset: 2px; border-radius: 3px }
 .title.long { cursor: pointer } .title.open { max-height: 40vh; overflow: auto }
 .title.long:not(.open) { -webkit-mask-image: linear-gradient(#000 60%, transparent);
   mask-image: linear-gradient(#000 60%, transparent) }
@@ -31,7 +34,15 @@ export default function ({ parentElement, data }) {
   let title = parentElement.querySelector('.title');
   if (!title) {
     title = document.createElement('div');
-    title.onclick = () => { if (title.classList.contains('long')) title.classList.toggle('open'); };
+    title.onclick = () => {
+      if (!title.classList.contains('long')) return;
+      title.setAttribute('aria-expanded', String(title.classList.toggle('open')));
+    };
+    title.onkeydown = (e) => {
+      if (e.key !== 'Enter' && e.key !== ' ') return;
+      e.preventDefault();
+      title.onclick();
+    };
     title.dir = 'auto';
     title.setAttribute('role', 'heading');
     title.setAttribute('aria-level', '2');
@@ -42,6 +53,8 @@ export default function ({ parentElement, data }) {
   const long = title.scrollHeight > title.clientHeight + 3;
   title.classList.toggle('long', long);
   title.title = long ? 'Click for the whole prompt' : '';
+  if (long) { title.tabIndex = 0; title.setAttribute('aria-expanded', 'false'); }
+  else { title.removeAttribute('tabindex'); title.removeAttribute('aria-expanded'); }
 }
 """
 
@@ -102,36 +115,40 @@ def stats(response: dict[str, Any], measure: str | None) -> list[Stat]:
             ),
             (tokens, "tokens", "Positions with log-probabilities in the file."),
         ]
-    sign = "" if measure == "full" else "≈ "
-    kind = "exact, over the whole vocabulary" if measure == "full" else "estimated from two lists"
+    exact = measure == "full"
+    sign = "" if exact else "≈ "
     scored = f"tokens, {percent(response['coverage'])} scored"
-    out: list[Stat] = [
-        (
-            sign + nats(response["mean_kl"]),
-            "mean KL, nats",
-            f"Mean KL(model 1‖model 2) over the scored tokens, {kind}.",
-        ),
-    ]
-    if measure == "full":
-        out.append(
-            (nats(response["mean_reverse"]), "mean KL(2‖1)", "The same the other way round.")
-        )
-    else:
-        out.append(
-            (
-                "≥ " + nats(response["mean_lower"]),
-                "certified",
-                "No pair of full distributions that agrees with the lists has a smaller mean.",
-            )
-        )
+    censored = (
+        count(response["censored"]),
+        "censored",
+        "Tokens outside model 2's list: their ln Q is only bounded from above.",
+    )
     return [
-        *out,
+        *(_exact_means(response) if exact else _bounded_means(response)),
         (sign + nats(response["max_kl"]), "max", "The largest KL at one token."),
         (sign + nats(response["median_kl"]), "median", "Half of the scored tokens lie below."),
         (tokens, scored, "All log-probability entries, and the share that has a KL."),
-        (
-            count(response["censored"]),
-            "censored",
-            "Tokens outside model 2's list: their ln Q is only bounded from above.",
-        ),
+        *([] if exact else [censored]),
+    ]
+
+
+def _exact_means(response: dict[str, Any]) -> list[Stat]:
+    whole = "Mean KL(model 1‖model 2) over the scored tokens, exact, over the whole vocabulary."
+    return [
+        (nats(response["mean_kl"]), "mean KL, nats", whole),
+        (nats(response["mean_reverse"]), "mean KL(2‖1)", "The same the other way round."),
+    ]
+
+
+def _bounded_means(response: dict[str, Any]) -> list[Stat]:
+    """The certified mean, then the estimate, which says so where it lies below the bound."""
+    estimate = "Mean KL(model 1‖model 2) over the scored tokens, estimated from two lists."
+    label = "mean KL, estimate"
+    if runs_low(response["mean_kl"], response["mean_lower"]):
+        label = "estimate, runs low here"
+        estimate += " It lies below the certified bound here: trust the bound."
+    certified = "No pair of full distributions that agrees with the lists has a smaller mean."
+    return [
+        ("≥ " + nats(response["mean_lower"]), "mean KL, certified, nats", certified),
+        ("≈ " + nats(response["mean_kl"]), label, estimate),
     ]

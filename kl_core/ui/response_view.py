@@ -18,10 +18,11 @@ def choose(run_dir: Path, place: Explore) -> dict[str, Any] | None:
     assert place.prompt is not None
     rows = queries.responses(cached.cursor(run_dir), place.prompt).to_pylist()
     if not rows:
-        st.info("This prompt has no responses in its file; choose another prompt.")
+        st.caption("This prompt has no responses in its file; choose another prompt.")
         return None
     by_slot: dict[int, dict[str, Any]] = {row["slot"]: row for row in rows}
     if place.response not in by_slot:
+        place.not_here("response")
         place.choose_response(max(rows, key=_divergence)["slot"])
     key = f"pick_response_{run_dir.name}_{place.prompt}"
     if st.session_state.get(key) != place.response:
@@ -55,7 +56,7 @@ def label(row: dict[str, Any], total: int) -> str:
     elif row["error"]:
         parts.append("not scored")
     if row["provider"]:
-        parts.append(figures.one_line(row["provider"], 24))
+        parts.append(figures.shortened(figures.one_line(row["provider"]), 16))
     return " · ".join(parts)
 
 
@@ -75,6 +76,7 @@ def body(run_dir: Path, row: dict[str, Any], measure: MeasureName, place: Explor
             place.position = position
 
     if place.position is None or place.position >= row["tokens"]:
+        place.not_here("position")
         place.position = row["max_position"] or 0
     drawn = f"{key}/{queries.run_version(run_dir)}/{measure}"
     if place.start is None or place.drawn != drawn:
@@ -94,8 +96,9 @@ def body(run_dir: Path, row: dict[str, Any], measure: MeasureName, place: Explor
 def _without_tokens(row: dict[str, Any]) -> None:
     """A response that could not be scored: why, what now, and its text."""
     st.text(
-        f"This response has no usable log-probabilities: {row['error'] or 'none in the file'}. "
-        "Ask the provider for logprobs and top_logprobs, or score the text with two local models."
+        f"This response is not scored: {row['error'] or 'it has no log-probabilities'}. "
+        "Ask the provider for logprobs and top_logprobs, or compare two local models on the "
+        "text (python -m kl_core compare)."
     )
     with st.container(border=True, height=320):
         st.text(row["text"] or "(empty)")

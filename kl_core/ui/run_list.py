@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.store.runs import RunInfo
 from kl_core.ui import figures, progress
+from kl_core.ui.prompt_table import TINT
 
 _ROW_PX, _MAX_ROWS = 35, 12
 
@@ -18,11 +20,24 @@ def table(infos: list[RunInfo]) -> RunInfo | None:
     """One row a run, newest first; a click anywhere in a row chooses it."""
     key = "runs_table"
     rows = [_row(info) for info in infos]
+    ids = [info.id for info in infos]
+    chosen = st.session_state.get("runs_chosen")
+    tinted = ids.index(chosen) if chosen in ids else 0
+    frame = pd.DataFrame(rows)
+
+    def tint(row: Any) -> list[str]:
+        return [f"background-color: {TINT}" if row.name == tinted else ""] * len(row)
+
+    def clicked() -> None:
+        cells = st.session_state[key]["selection"]["cells"]
+        if cells and cells[0][0] < len(ids):
+            st.session_state["runs_chosen"] = ids[cells[0][0]]
+
     st.dataframe(
-        {name: [row[name] for row in rows] for name in rows[0]},
+        frame.style.apply(tint, axis=1),
         key=key,
-        on_select="rerun",
-        selection_mode="single-cell",
+        on_select=clicked,
+        selection_mode=["single-cell", "single-column"],  # no sorting: see prompt_table
         hide_index=True,
         height=_ROW_PX * (min(_MAX_ROWS, len(rows)) + 1) + 3,
         column_config={
@@ -31,20 +46,17 @@ def table(infos: list[RunInfo]) -> RunInfo | None:
             )
         },
     )
-    cells = st.session_state[key]["selection"]["cells"] if key in st.session_state else []
-    if cells and cells[0][0] < len(infos):
-        st.session_state["runs_chosen"] = infos[cells[0][0]].id
-    wanted = st.session_state.get("runs_chosen")
-    return next((info for info in infos if info.id == wanted), infos[0])
+    return infos[tinted]
 
 
 def _row(info: RunInfo) -> dict[str, Any]:
     done = 1.0 if info.state == "done" else progress.fraction(info.status)
     return {
         "state": info.state,
+        "title": figures.one_line(info.title, 60) if info.title != info.kind else "",
         "kind": info.kind,
-        "model 1": info.model1 or "",
-        "model 2": info.model2 or "",
+        "model 1": figures.shortened(figures.model_name(info.model1)),
+        "model 2": figures.shortened(figures.model_name(info.model2)),
         "progress": done,
         "started": info.created[:16].replace("T", " "),
         "run": info.id,
@@ -56,8 +68,11 @@ def detail(info: RunInfo) -> None:
     st.subheader("Selected run")
     st.text(f"{info.id}\n{figures.one_line(info.title, 120)}")
     status = progress.card(info.path, info.id)
+    usable = status.state == "done" or progress.kept(info.path)
     with st.container(horizontal=True):
-        if st.button("Open in Explore", key=f"open_{info.id}", type="primary"):
+        if st.button(
+            "Open in Explore", key=f"open_{info.id}", type="primary" if usable else "secondary"
+        ):
             st.switch_page("pages/explore.py", query_params={"run": info.id})
         with st.popover("Delete", disabled=status.active):
             _delete(info)

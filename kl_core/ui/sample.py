@@ -12,6 +12,10 @@ from kl_core.store import runs
 from kl_core.store.runs import RunInfo
 
 _NONCE = "sample"
+ABOUT = (
+    "This is the sample that ships with the app, being made ready: responses scored by two "
+    "tiny models that differ in a few planted facts. Your own files open with Open files."
+)
 
 
 def folder() -> Path:

@@ -7,7 +7,11 @@ import streamlit as st
 _CSS = """<style>
 .stMainBlockContainer { padding: 1.1rem 1.6rem 1.5rem; max-width: none }
 header.stAppHeader { background: transparent; pointer-events: none; height: 2.2rem; min-height: 0 }
-header.stAppHeader > * { pointer-events: auto }
+header.stAppHeader * { pointer-events: none }
+header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
+/* the first two entries of a head's menu sort, and would sort the page alone */
+[data-testid="stDataFrameColumnMenu"] [role="menuitem"]:nth-child(2),
+[data-testid="stDataFrameColumnMenu"] [role="menuitem"]:nth-child(3) { display: none }
 [data-testid="stSidebar"][data-collapsed="false"] { width: 200px !important; min-width: 200px }
 [data-testid="stSidebarHeader"] { height: 2.6rem; padding-top: .4rem; margin-bottom: 0 }
 .stMainBlockContainer [data-testid="stVerticalBlock"] { gap: .55rem }
@@ -21,7 +25,7 @@ header.stAppHeader > * { pointer-events: auto }
 [data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700;
   font-size: 1.1rem }
 [data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums }
-@media (max-width: 1000px) {
+@media (max-width: 1150px) {
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
     flex-direction: column; gap: .6rem }
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]

@@ -51,9 +51,14 @@ MEASURES: dict[MeasureName, Measure] = {
 }
 
 
-def measures_for(has_second_model: bool) -> list[MeasureName]:
-    """The measures a run can be coloured by; raw responses know only surprisal."""
-    return list(MEASURES) if has_second_model else ["surprisal1"]
+def measures_for(measure: str | None) -> list[MeasureName]:
+    """What a run of this measure can be coloured by.
+
+    Raw responses (None) know only surprisal; whole vocabularies ("full") need no bound.
+    """
+    if measure is None:
+        return ["surprisal1"]
+    return [name for name in MEASURES if name != "kl_lower" or measure != "full"]
 
 
 def scale(name: MeasureName, summary: dict[str, Any]) -> tuple[float, float]:
@@ -80,7 +85,7 @@ def build(
     surprisal = [None if v is None else -v for v in columns["logprob1"]]
     values = surprisal if name == "surprisal1" else columns[name]
     top, threshold = scale(name, summary)
-    second = summary.get("measure") is not None
+    second, exact = summary.get("measure") is not None, summary.get("measure") == "full"
     return {
         "id": f"{identity}/{name}",
         "text": ["" if text is None else visible.show(text) for text in joined],
@@ -88,7 +93,7 @@ def build(
         "flags": _flags(columns, joined, raw=not second),
         "values": _numbers(values),
         "kl": _numbers(columns["kl"]) if second else None,
-        "lower": _numbers(columns["kl_lower"]) if second else None,
+        "lower": _numbers(columns["kl_lower"]) if second and not exact else None,
         "logprob1": _numbers(columns["logprob1"]),
         "logprob2": _numbers(columns["logprob2"]) if second else None,
         "reasons": _reasons(columns),

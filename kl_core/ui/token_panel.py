@@ -21,6 +21,6 @@ def show(
     token: dict[str, Any], model1: str | None, model2: str | None, measure: str | None
 ) -> None:
     """Draw the panel for one row of the store's `tokens`, both lists included."""
-    data = panel_data.build(token, model1, model2)
+    data = panel_data.build(token, model1, model2, measure)
     data["sentences"] = explain.sentences(token, measure)
     _component()(key="token_panel", data=data)

@@ -63,16 +63,16 @@ export default function ({ parentElement, data }) {
   if (!panel) { panel = make('div'); parentElement.append(panel); }
   panel.className = data.model2 ? 'panel' : 'panel alone';
   panel.setAttribute('role', 'region');
+  panel.setAttribute('aria-live', 'polite');
   panel.setAttribute('aria-label', 'What each model would have said');
   const what = data.model2 ? 'What each model would have said at token '
     : 'What the model would have said at token ';
   const grid = make('div', 'grid');
-  head(grid, data);
   const draw = (all) => {
     grid.replaceChildren();
     head(grid, data);
     data.rows.forEach((row, i) => { if (all || i < SHOWN || row.sampled) line(grid, row, data); });
-    rest(grid, data);
+    rest(grid, data, data.rows.filter((row, i) => all || i < SHOWN || row.sampled));
     const hidden = data.rows.filter((row, i) => i >= SHOWN && !row.sampled).length;
     if (!all && hidden) {
       const more = make('button', 'more', `show ${hidden} more`);
@@ -103,15 +103,15 @@ function head(grid, data) {
   grid.append(one, make('div', 'head'), two, delta);
 }
 
-function bar(side, flip) {
+function bar(side, flip, besides) {
   const box = make('div', flip ? 'one' : 'two');
   const fill = make('div', side.bounded ? 'bar bounded' : 'bar');
   const number = make('span', 'num', side.text);
   if (side.p === null && !side.bounded) return box;
   fill.style.width = side.bounded ? '14px' : `calc((100% - 62px) * ${side.p})`;
   box.title = side.bounded ? "outside this model's list: at most its smallest listed probability"
-    : side.beside ? 'known besides the list' : '';
-  if (side.beside) number.textContent = side.text + '*';
+    : side.beside ? besides : '';
+  if (side.beside && besides) number.textContent = side.text + '*';
   box.append(...(flip ? [number, fill] : [fill, number]));
   return box;
 }
@@ -120,21 +120,21 @@ function line(grid, row, data) {
   const name = make('div', row.sampled ? 'name sampled' : 'name', row.token);
   name.title = (row.sampled ? 'the sampled token' : '') + (row.id === null ? '' : `  id ${row.id}`);
   if (row.kind) name.append(make('span', 'tag', row.kind));
-  if (!data.model2) { grid.append(name, bar(row.side1, false)); return; }
+  if (!data.model2) { grid.append(name, bar(row.side1, false, data.besides)); return; }
   const delta = make('div', 'delta', row.delta);
   delta.title = row.share;
-  grid.append(bar(row.side1, true), name, bar(row.side2, false), delta);
+  grid.append(bar(row.side1, true, data.besides), name, bar(row.side2, false, data.besides), delta);
 }
 
-function rest(grid, data) {
+function rest(grid, data, shown) {
   const label = make('div', 'name rest', 'rest');
-  label.title = 'probability outside everything known of that model';
-  const text = (value) => value ? value + ' unseen' : '';
+  label.title = 'probability outside everything shown of that model';
+  const text = (value) => value ? value + ' ' + data.outside : '';
   if (!data.model2) { grid.append(label, make('div', 'rest', text(data.rest1))); return; }
   const one = make('div', 'one rest', text(data.rest1));
   grid.append(one, label, make('div', 'two rest', text(data.rest2)), make('div'));
-  if (data.rows.some((row) => row.side1.beside || row.side2.beside)) {
-    const note = make('div', 'rest', '* known besides the list');
+  if (data.besides && shown.some((row) => row.side1.beside || row.side2.beside)) {
+    const note = make('div', 'rest', '* ' + data.besides);
     note.style.gridColumn = '1 / -1';
     grid.append(note);
   }

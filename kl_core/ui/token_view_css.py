@@ -26,7 +26,9 @@ CSS = (
     "DejaVu Serif", serif;
   font-size: 16.5px; line-height: 1.78; overflow-wrap: anywhere; white-space: pre-wrap;
   outline: none; contain: layout paint; font-variant-ligatures: none; position: relative }
-.text:focus-visible { border-color: var(--st-primary-color) }
+.text:focus-visible, .peaks button:focus-visible {
+  outline: 2px solid color-mix(in srgb, var(--st-text-color) 55%, transparent);
+  outline-offset: 1px }
 .line { content-visibility: auto; contain-intrinsic-size: auto 30px }
 .para { margin-bottom: .55em }
 .t { unicode-bidi: isolate; cursor: pointer; padding: 1px 0; border-radius: 2px;
@@ -49,14 +51,18 @@ CSS = (
 .u { border-bottom: 2px solid var(--hot-line) }
 .hatch-key { width: 16px; height: 10px; border: 1px solid var(--st-border-color);
   border-radius: 2px }
-.peaks { display: flex; gap: 6px; margin-top: 5px; overflow: hidden; align-items: center;
-  flex-wrap: wrap; max-height: 24px; font-size: 12px; font-variant-numeric: tabular-nums;
+.peaks { display: flex; gap: 6px; margin-top: 3px; padding: 2px 2px 0; overflow: hidden;
+  align-items: center;
+  flex-wrap: wrap; max-height: 28px; font-size: 12px; font-variant-numeric: tabular-nums;
   color: color-mix(in srgb, var(--st-text-color) 72%, transparent) }
 .peaks button { font: inherit; color: var(--st-text-color); background: transparent;
   cursor: pointer;
   border: 1px solid var(--st-border-color); border-radius: 10px; padding: 1px 8px; max-width: 150px;
-  overflow: hidden; text-overflow: ellipsis; white-space: pre; unicode-bidi: isolate }
-.peaks button:hover, .peaks button:focus-visible { border-color: var(--hot-line); outline: none }
+  display: flex; gap: 5px; white-space: pre }
+.peaks button:hover { border-color: var(--hot-line) }
+.peaks .what { overflow: hidden; text-overflow: ellipsis; unicode-bidi: isolate; min-width: 0 }
+.peaks .size { flex: none }
+.peaks button[hidden] { display: none }
 .tip { position: fixed; z-index: 1000; pointer-events: none; max-width: 420px; padding: 5px 9px;
   border-radius: 6px; background: #22252b; color: #f4f3f0; font-family: var(--st-code-font);
   font-size: 12px; line-height: 1.5; white-space: pre-wrap; overflow-wrap: anywhere;

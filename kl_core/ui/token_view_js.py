@@ -21,7 +21,7 @@ const nats = (v) => {
   if (v === null || v === undefined) return '–';
   if (!isFinite(v)) return v > 0 ? '∞' : '−∞';
   if (v === 0) return '0';
-  const text = Math.abs(v) < 1e-3 ? v.toExponential(1)
+  const text = Math.abs(v) < 1e-3 ? v.toExponential(2)
     : Math.abs(v) >= 1000 ? v.toFixed(0) : v.toPrecision(3);
   return text.replace(/-/g, '−');
 };
@@ -77,7 +77,7 @@ class View {
       const box = this.map.getBoundingClientRect();
       this.select(this.peakNear((e.clientX - box.left) / box.width), true, true);
     });
-    this.resized = new ResizeObserver(() => this.drawMap());
+    this.resized = new ResizeObserver(() => { this.drawMap(); this.trimPeaks(); });
     this.resized.observe(this.map);
     this.theme = setInterval(() => this.shade(), 700);
   }
@@ -160,8 +160,8 @@ class View {
   }
 
   legend() {
-    const d = this.data, unit = ' nats, fixed for the run',
-      round = (v) => nats(v).replace(/\.?0+$/, '') || '0';
+    const d = this.data, round = (v) => nats(v).replace(/\.?0+$/, '') || '0',
+      unit = (d.max === 1 ? ' nat' : ' nats') + ' and above, fixed for the run';
     const ramp = make('span', 'ramp');
     ramp.style.background = d.signed
       ? 'linear-gradient(90deg, var(--hot), transparent, var(--cool))'
@@ -191,13 +191,23 @@ class View {
     known.sort((a, b) => size(b) - size(a));
     this.peaks.replaceChildren(make('span', '', 'Highest'));
     for (const i of known.slice(0, 10)) {
-      const button = make('button', '', this.data.label[i] + ' ' + nats(this.data.values[i]));
+      const button = make('button');
+      button.append(make('span', 'what', this.data.label[i]),
+        make('span', 'size', nats(this.data.values[i])));
       button.place = i;
       button.title = 'Go to position ' + i;
       this.peaks.append(button);
     }
     this.peaks.hidden = known.length === 0;
     this.peaks.style.display = known.length === 0 ? 'none' : '';
+    this.trimPeaks();
+  }
+
+  trimPeaks() {
+    const buttons = [...this.peaks.querySelectorAll('button')];
+    for (const button of buttons) button.hidden = false;
+    const line = buttons.map((button) => button.offsetTop <= buttons[0].offsetTop + 6);
+    buttons.forEach((button, k) => { button.hidden = !line[k]; });
   }
 
   drawMap() {
@@ -310,6 +320,9 @@ class View {
 
   describe(i) {
     const d = this.data, parts = [`#${i} "${d.label[i]}"`];
+    if (d.text[i].includes(OPEN) && /^[\ue000·\ue001]+$/.test(d.text[i])) {
+      parts.push(d.label[i].length > 1 ? '(spaces)' : '(a space)');
+    }
     if (d.kl) parts.push(`KL ${nats(d.kl[i])}`);
     if (d.lower && d.lower[i] !== null) parts.push(`≥ ${nats(d.lower[i])}`);
     parts.push(`lnP ${nats(d.logprob1[i])}`);

@@ -84,7 +84,7 @@ def _zip(key: str, verb: str) -> Path | None:
     if file is None:
         st.caption("Checked on import: entries that escape the folder and zip bombs are refused.")
         return None
-    st.text(f"{file.name}: {figures.count(file.size)} bytes arrived.")
+    st.text(f"{file.name}: {figures.size(file.size)} arrived.")
     if not st.button(verb, key=f"{key}_zip_go", type="primary"):
         return None
     folder = _keep([file])
@@ -93,16 +93,16 @@ def _zip(key: str, verb: str) -> Path | None:
 
 def arrival_line(arrived: int, hidden: int, announced: int) -> str:
     """What came in, against what was announced."""
-    line = f"{figures.count(arrived)} files arrived."
+    line = f"{figures.counted(arrived, 'file')} arrived."
     if hidden:
-        line += f" {figures.count(hidden)} hidden files are left out."
+        line += f" {figures.counted(hidden, 'hidden file')} left out."
     if arrived > folders.UPLOAD_LIMIT:
         line += (
             f" That is more than {folders.UPLOAD_LIMIT}: some may be missing. "
             "Use a zip or a folder on this machine."
         )
     elif announced and arrived != announced:
-        line += f" {figures.count(announced)} were announced: the upload is not complete."
+        line += f" {figures.count(announced)} announced: the upload is not complete."
     return line
 
 

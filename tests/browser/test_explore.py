@@ -65,6 +65,53 @@ def test_sorting_by_another_figure_changes_the_first_row(app, runs, open_page) -
     page.locator(".title", has_text="story number 0 ").wait_for()
 
 
+def test_a_click_on_a_head_sorts_the_run_and_keeps_the_prompt(app, runs, open_page) -> None:
+    """The order is the selector's, and what is open stays open; other heads do nothing."""
+    page = open_page(f"{app}/?run={runs['planted'].name}&prompt=7")
+    page.locator(".title", has_text="story number 7 ").wait_for()
+    grid = page.get_by_test_id("stDataFrame").first
+    for x, order in ((95, "by max KL"), (300, "by max KL")):
+        grid.click(position={"x": x, "y": 16})
+        page.wait_for_timeout(1500)
+        assert picked(page, "Sort prompts by") == order
+        assert "prompt=7" in page.url
+        assert "story number 7 " in page.locator(".title").inner_text()
+
+
+def test_any_height_of_the_chart_leads_to_its_position(app, runs, open_page) -> None:
+    """Above a bar too low to hit, a click still goes to that position."""
+    page = open_page(f"{app}/?run={runs['planted'].name}")
+    panel_at(page, 5)
+    bars = page.locator(".plotly .point path")
+    bars.nth(70).wait_for(state="attached")
+    page.wait_for_timeout(500)
+    low, tall = bars.nth(20).bounding_box(), bars.nth(5).bounding_box()
+    page.mouse.click(low["x"] + low["width"] / 2, tall["y"] + tall["height"] / 2)
+    panel_at(page, 20)
+
+
+def test_the_help_of_a_picker_can_be_reached(app, runs, open_page) -> None:
+    """Nothing invisible lies over the question mark beside the measure."""
+    page = open_page(f"{app}/?run={runs['planted'].name}")
+    panel_at(page, 5)
+    page.get_by_test_id("stTooltipIcon").first.hover(timeout=5_000)
+    page.get_by_text("No pair of full distributions has less").wait_for()
+
+
+def test_chips_that_do_not_fit_are_left_out(app, runs, open_page) -> None:
+    """Each chip shows its number whole; none is cut in two by the edge."""
+    page = open_page(f"{app}/?run={runs['hostile'].name}")
+    panel_at(page, 1)
+    box = page.locator(".peaks").bounding_box()
+    shown = page.locator(".peaks button:visible")
+    assert 0 < shown.count() < 10
+    for chip in shown.all():
+        place = chip.bounding_box()
+        number = chip.locator(".size").bounding_box()
+        assert place["y"] + place["height"] <= box["y"] + box["height"] + 1
+        assert number["x"] + number["width"] <= place["x"] + place["width"]
+
+
 def test_the_keyboard_walks_the_tokens(app, runs, open_page) -> None:
     """n and p go to the next and previous high token, arrows and Home and End by place."""
     page = open_page(f"{app}/?run={runs['planted'].name}")

@@ -29,5 +29,6 @@ def test_a_directory_from_the_browser_becomes_a_run(tmp_path: Path, open_page) -
         page.get_by_role("button", name="Import", exact=True).click()
         page.locator(".title", has_text="Who").wait_for(timeout=60_000)
         page.get_by_text("1 problem").wait_for()
+        assert page.get_by_role("combobox", name="Responses from").count() == 0
     kept = sorted(path.name for path in (tmp_path / "cache" / "uploads").rglob("*.json"))
     assert kept == ["broken.json", "one.json", "two.json"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from kl_core.ui import sample
@@ -42,3 +44,10 @@ def texts(app: AppTest) -> str:
     """Everything the page says in plain text, captions and boxes included."""
     parts = [*app.text, *app.caption, *app.info, *app.warning, *app.markdown]
     return "\n".join(str(part.value) for part in parts)
+
+
+def pytest_sessionfinish() -> None:
+    """Let go of the databases the pages kept open, while the interpreter is still whole."""
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    gc.collect()

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from kl_core import measures
 from kl_core.records import (
     Entry,
@@ -126,10 +128,15 @@ def entry(
     prompt: str,
     made: Sequence[tuple[Response, tuple[TokenDist | None, ...], tuple[str | None, ...]]],
     raw: bool = False,
+    whole: bool = False,
 ) -> ScoredEntry:
-    """One prompt with its responses, scored or raw."""
+    """One prompt with its responses, scored from lists or `whole` vocabularies, or raw."""
     responses = [
-        measures.unscored(one) if raw else measures.score(one, seconds, reasons)
+        measures.unscored(one)
+        if raw
+        else measures.score(one, seconds, reasons, "full", exact=_whole(one))
+        if whole
+        else measures.score(one, seconds, reasons)
         for one, seconds, reasons in made
     ]
     plain = Entry(
@@ -141,6 +148,24 @@ def entry(
         responses=tuple(scored.response for scored in responses),
     )
     return ScoredEntry(plain, "tiny-base", None if raw else "tiny-tuned", tuple(responses))
+
+
+def _whole(made: Response) -> measures.WholeVocabulary:
+    """Figures of two whole vocabularies: far apart where the sampled token is unlikely."""
+    first = np.array([position.logprob for position in made.positions])
+    kl = 0.02 - first
+    ranks = np.ones(len(first), dtype=np.int64)
+    return measures.WholeVocabulary(
+        kl=kl,
+        reverse=kl / 2,
+        js=kl / 8,
+        entropy1=kl,
+        entropy2=kl,
+        logprob1=first,
+        logprob2=first - kl,
+        rank1=ranks,
+        rank2=ranks + 40,
+    )
 
 
 def write(
@@ -193,6 +218,26 @@ def hostile(root: Path) -> Path:
     made = response(texts, far, reasons={20: "model 2 does not know <b>this</b> token"})
     prompt = "<img src=x onerror=window.__pwned=3> ![x](http://127.0.0.1:9/p.png) **bold**"
     return write(root, [entry(0, prompt, [made])], short="hostile1")
+
+
+def full(root: Path) -> Path:
+    """A run of `compare`: whole vocabularies, nothing estimated."""
+    texts = ["The", " capital", " is", " Lyon", ".", *prose(30, 3)]
+    entries = [entry(0, "What is the capital?", [response(texts, {3: 0.005})], whole=True)]
+    return write(root, entries, kind="compare", short="full0001")
+
+
+def without_logprobs(root: Path) -> Path:
+    """A run whose only response came back as text alone."""
+    said = "no log-probabilities came back (provider X)"
+    one = Response(index=0, text="Just text.", positions=(), provider="X", model="m", error=said)
+    made = [(one, (), ())]
+    return write(root, [entry(0, "Say it.", made, raw=True)], kind="import", short="bare0001")
+
+
+def empty(root: Path) -> Path:
+    """A finished run that holds no prompts."""
+    return write(root, [], kind="import", short="empty001")
 
 
 def long(root: Path, count: int = 10_000) -> Path:

@@ -113,7 +113,7 @@ def test_the_certified_bound_stands_beside_the_estimate() -> None:
     """A truncated position gives both figures with their signs and what they mean."""
     text = said(row(), "floor")
     assert "≥ 3.88" in text and "≈ 4.02" in text
-    assert "certified" in text and "3rd in model 2's" in text
+    assert "certified" in text and "3rd under model 2" in text
 
 
 def test_an_estimate_below_the_certified_bound_is_pointed_out() -> None:
@@ -144,6 +144,34 @@ def test_whole_vocabularies_are_called_exact() -> None:
 def test_censored_and_unscored_positions_say_so(changes, words: str) -> None:
     """The reader learns why a figure is missing or bounded."""
     assert words in said(row(**changes), "floor")
+
+
+def test_an_unscored_token_of_a_scored_run_says_why_and_not_to_score() -> None:
+    """Model 2 is still named, and the reader is not told to do what was done."""
+    token = row(top2=None, rest2=None, kl=None, kl_lower=None, reason="no list", logprob2=None)
+    text = said(token | {"rank2": -1, "log_ratio": None}, "floor")
+    assert "No KL at this position: no list" in text
+    assert "Score these" not in text and "surprisal" not in text and "–" not in text
+    assert panel_data.build(token, "base", "tuned", "floor")["model2"] == "tuned"
+
+
+def test_an_estimate_that_prints_like_the_bound_is_not_called_lower() -> None:
+    """Rounding is no contradiction."""
+    assert "trust the bound" not in said(row(kl=3.8799, kl_lower=3.88), "floor")
+
+
+def test_whole_vocabularies_leave_nothing_unseen() -> None:
+    """Under `full` a token outside the list shown is known, and a rank is not a list's."""
+    made = panel_data.build(row(), "base", "tuned", "full")
+    assert made["besides"] == "" and "unseen" not in made["outside"]
+    assert "3rd under model 2" in said(row(), "full")
+
+
+def test_a_token_of_spaces_is_explained() -> None:
+    """The dot drawn in its place is not taken for a dot."""
+    assert "a single space" in said(row(token=" "), "floor")
+    assert "3 spaces" in said(row(token="   "), None)
+    assert "space" not in said(row(), "floor")
 
 
 def test_raw_positions_explain_surprisal() -> None:

@@ -77,6 +77,15 @@ def test_raw_responses_show_surprisal_and_no_second_model() -> None:
     assert data["flags"] == [0]
 
 
+def test_what_a_run_can_be_coloured_by_depends_on_its_measure() -> None:
+    """Raw responses have surprisal alone, whole vocabularies no certified bound."""
+    assert token_data.measures_for(None) == ["surprisal1"]
+    assert "kl_lower" in token_data.measures_for("floor")
+    assert "kl_lower" not in token_data.measures_for("full")
+    data = token_data.build(rows({}), "kl", SUMMARY | {"measure": "full"}, "r")
+    assert data["lower"] is None and data["kl"] == [0.5]
+
+
 def test_a_span_says_which_positions_it_covers() -> None:
     """A position inside an alignment span has no KL of its own, and says why."""
     table = rows({"kl": None, "span_start": 0, "span_end": 2})
