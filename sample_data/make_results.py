@@ -2,7 +2,7 @@
 
     python sample_data/make_results.py
 
-Runs `python -m kl_core score` on `responses/` and packs each result file.
+Runs `python -m kl_core score` on `responses/openrouter` and packs each result file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "results"
         command = [sys.executable, "-m", "kl_core", "score"]
-        command += ["--input-dir", str(HERE / "responses"), "--output-dir", str(plain)]
+        command += ["--input-dir", str(HERE / "responses" / "openrouter")]
+        command += ["--output-dir", str(plain)]
         command += ["--model", str(HERE / "models" / "tiny-tuned"), "--device", "cpu"]
         command += ["--runs-dir", str(Path(scratch) / "runs")]
         subprocess.run(command, check=True, cwd=HERE.parent)

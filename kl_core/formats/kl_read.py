@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -199,9 +200,13 @@ class _ResultResponse:
                 self._note("bytes", f"the bytes of {shown!r} are not values 0 to 255")
         token_id = raw.get("token_id")
         number = token_id if type(token_id) is int and 0 <= token_id < 2**62 else None
-        piece = name(raw, "piece")
-        return Token(
-            shown, known, number, shown if piece is None else piece, raw.get("special") is True
+        piece = raw.get("piece")
+        return _interned(
+            shown,
+            known,
+            number,
+            piece if isinstance(piece, str) else shown,
+            raw.get("special") is True,
         )
 
     def _position(self, n: int, detail: Json) -> Position:
@@ -237,6 +242,14 @@ class _ResultResponse:
                 continue
             found.append((self._token(candidate), value))
         return found
+
+
+@lru_cache(maxsize=1 << 17)
+def _interned(
+    text: str, data: bytes | None, number: int | None, piece: str, special: bool
+) -> Token:
+    """One object per vocabulary entry: files name the same few hundreds all the time."""
+    return Token(text, data, number, piece, special)
 
 
 def _span(value: Any, length: int) -> tuple[int, int] | None:

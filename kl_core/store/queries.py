@@ -188,8 +188,8 @@ def _nice(value: float | None) -> float:
 
 
 def _scalar(result: Cursor) -> int:
-    row = result.fetchone()
-    return int(row[0]) if row else 0
+    rows = result.fetchall()  # to the end: an open result blocks the cursor
+    return int(rows[0][0]) if rows else 0
 
 
 def _table(cursor: Cursor, sql: str, arguments: list[Any] | None = None) -> pa.Table:
