@@ -24,10 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("import")(compute.import_command)
-app.command("score")(compute.score_command)
-app.command("compare")(compute.compare_command)
-app.command("tokens")(tokens_command.tokens_command)
+app.command("import", short_help="Read responses or results into a run.")(compute.import_command)
+app.command("score", short_help="Score saved responses with a local model.")(compute.score_command)
+app.command("compare", short_help="Compare two local models exactly.")(compute.compare_command)
+app.command("tokens", short_help="Extract the tokens where two models differ.")(
+    tokens_command.tokens_command
+)
 app.add_typer(runs_commands.app, name="runs")
 
 

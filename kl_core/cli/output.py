@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -33,6 +34,8 @@ class ProgressPrinter:
             return
         self._last, self._stage = now, status.stage
         text = progress_line(status)
+        if self._terminal:  # a wrapped line could not be drawn over
+            text = text[: shutil.get_terminal_size().columns - 1]
         if self._terminal:
             sys.stderr.write("\r" + text.ljust(self._width))
             self._width = len(text)
