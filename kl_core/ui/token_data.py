@@ -43,7 +43,11 @@ MEASURES: dict[MeasureName, Measure] = {
         "kl_lower", "KL, certified ≥", "No pair of full distributions has less.", "≥ "
     ),
     "log_ratio": Measure(
-        "log_ratio", "log-ratio", "ln P − ln Q of the sampled token, in nats.", signed=True
+        "log_ratio",
+        "log-ratio",
+        "ln P − ln Q of the sampled token, in nats. Its mean estimates KL(1‖2) only for text "
+        "sampled from model 1 at temperature 1 without truncation.",
+        signed=True,
     ),
     "surprisal1": Measure(
         "surprisal1", "surprisal, model 1", "−ln P of the sampled token under model 1, in nats."
