@@ -82,7 +82,7 @@ def start(kind: str, options: Mapping[str, Any], nonce: str, root: Path | None =
 
 def resume(run_dir: Path) -> None:
     """Go on with an unfinished run; a live one is left alone."""
-    if process.is_alive(run_dir):
+    if runs.read_status(run_dir).active and process.is_alive(run_dir):
         return
     (run_dir / "cancel").unlink(missing_ok=True)
     waiting = replace(runs.read_status(run_dir), state="starting", error="", message="resuming")

@@ -29,6 +29,7 @@ from kl_core.store.parts import PartWriter, finished_prompts
 from kl_core.store.runs import Status
 
 STATUS_EVERY_S = 0.3
+TAKEOVER_TRIES = 20
 RUN_DIR_VARIABLE = "KL_RUN_DIR"
 Observer = Callable[[Status], None]
 
@@ -162,15 +163,22 @@ def carry_out(
         RunCancelled: asked to stop; the parts and a database of them are on disk.
         KLExplorerError: the work could not be done; what was finished is kept.
     """
-    while True:
+    for _ in range(TAKEOVER_TRIES):
+        before = runs.read_status(run_dir).state
         try:
             claim = process.claim(run_dir)
             break
         except RunError:
             if attach(run_dir, observer):
                 return
+            time.sleep(STATUS_EVERY_S)
+    else:
+        raise RunError(
+            f"run {run_dir.name} is held by a process that cannot be seen from here; "
+            "end that process, or start again once it is gone"
+        )
     try:
-        if runs.read_status(run_dir).state != "starting":  # an old request, not of this start
+        if before != "starting":  # an old request, not of this start
             (run_dir / "cancel").unlink(missing_ok=True)
         worker = Worker(run_dir, observer)
         with _signals(worker):

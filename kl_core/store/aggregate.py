@@ -29,8 +29,9 @@ STATISTICS = {
     "max_kl": "max(kl)",
     "total_kl": "sum(kl)",
     "std_kl": "CASE WHEN isfinite(max(kl)) THEN stddev_pop(kl) END",
-    "mean_lower": "nullif(avg(kl_lower), 'nan'::DOUBLE)",
-    "mean_tail": "nullif(avg(kl_tail), 'nan'::DOUBLE)",
+    # over the tokens that have an estimate, so that it stands beside mean_kl
+    "mean_lower": "avg(kl_lower) FILTER (WHERE kl IS NOT NULL)",
+    "mean_tail": "avg(kl_tail) FILTER (WHERE kl IS NOT NULL)",
     "mean_rank_kl": "nullif(avg(kl_rank), 'nan'::DOUBLE)",
     "mean_reverse": "nullif(avg(kl_reverse), 'nan'::DOUBLE)",
     "mean_js": "nullif(avg(js), 'nan'::DOUBLE)",

@@ -90,12 +90,20 @@ def load_parts(connection: duckdb.DuckDBPyConnection, run_dir: Path, as_views: b
             continue
         paths, in_order = _in_order(paths)
         files = ", ".join(f"'{_quoted(path)}'" for path in paths)
+        columns = _columns(source, paths)
         distinct = "DISTINCT" if source.part == "problems" else ""
         order = "" if as_views or in_order else f"ORDER BY {source.order}"
         connection.execute(
             f"CREATE {kind} {source.table} AS "
-            f"SELECT {distinct} * FROM read_parquet([{files}]) {order}"
+            f"SELECT {distinct} {columns} "
+            f"FROM read_parquet([{files}], union_by_name = true) {order}"
         )
+
+
+def _columns(source: _Source, paths: list[Path]) -> str:
+    """The select list; a column that older parts do not have reads as NULL."""
+    there = {name for path in (paths[0], paths[-1]) for name in pq.read_schema(path).names}
+    return ", ".join(name if name in there else f"NULL AS {name}" for name in source.columns.names)
 
 
 def _in_order(paths: list[Path]) -> tuple[list[Path], bool]:

@@ -63,11 +63,7 @@ def open_run(run_dir: Path) -> RunConnection:
     """
     version = run_version(run_dir)
     if version.startswith("live-"):
-        connection = duckdb.connect(":memory:")
-        load_parts(connection, run_dir, as_views=True)
-        for statement in statements():
-            connection.execute(statement)
-        return RunConnection(run_dir, connection, version, live=True)
+        return RunConnection(run_dir, _over_parts(run_dir), version, live=True)
     path = run_dir / version
     try:
         connection = duckdb.connect(str(path), read_only=True)
@@ -79,6 +75,9 @@ def open_run(run_dir: Path) -> RunConnection:
             f"run {run_dir.name} has schema {row and row[0]}, this version reads up to "
             f"{schema.SCHEMA_VERSION}; update KL Explorer"
         )
+    if row[0] < schema.SCHEMA_VERSION:  # made before an upgrade: its parts have everything
+        connection.close()
+        connection = _over_parts(run_dir)
     return RunConnection(run_dir, connection, version, live=False)
 
 
@@ -165,6 +164,15 @@ def summary(cursor: Cursor) -> dict[str, Any]:
     row["kl_scale_max"] = _nice(row.get("p999_kl"))
     row["surprisal_scale_max"] = _nice(row.get("p999_surprisal"))
     return row
+
+
+def _over_parts(run_dir: Path) -> duckdb.DuckDBPyConnection:
+    """The tables of a database, computed in memory over the Parquet parts."""
+    connection = duckdb.connect(":memory:")
+    load_parts(connection, run_dir, as_views=True)
+    for statement in statements():
+        connection.execute(statement)
+    return connection
 
 
 def _newer_parts(database: Path, run_dir: Path) -> bool:

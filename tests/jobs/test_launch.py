@@ -8,7 +8,7 @@ import pytest
 
 from kl_core.errors import InputError
 from kl_core.jobs import launch
-from kl_core.store import queries, runs
+from kl_core.store import process, queries, runs
 from tests import writing
 
 
@@ -37,6 +37,18 @@ def test_a_worker_that_cannot_begin_is_reported_with_its_sentence(tmp_path):
     status = wait(run_dir)
     assert status.state == "failed"
     assert "does not exist" in status.error
+
+
+def test_a_resume_while_the_old_worker_is_still_leaving_is_not_lost(tmp_path):
+    """Cancelled and about to exit: the click starts the next worker all the same."""
+    folder = writing.folder(tmp_path / "in", 3)
+    run_dir = launch.start("import", {"input_dir": folder}, "n2", tmp_path / "runs")
+    assert wait(run_dir).state == "done"
+    runs.write_status(run_dir, runs.Status(state="cancelled"))
+    claim = process.claim(run_dir)  # this process is alive and named as the worker
+    process.release(claim)
+    launch.resume(run_dir)
+    assert wait(run_dir).state == "done"
 
 
 def test_the_shown_command_is_the_one_that_runs():

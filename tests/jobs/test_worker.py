@@ -177,6 +177,27 @@ def test_who_waits_for_a_worker_that_dies_takes_over(tmp_path):
     assert run_summary(run_dir)["prompts"] == 2
 
 
+def test_a_lock_held_by_nobody_one_can_see_is_said_not_waited_for(tmp_path, monkeypatch):
+    """The lock is taken and its process unknown: one sentence after some tries."""
+    run_dir, work = start(tmp_path / "runs", writing.folder(tmp_path / "in", 1))
+    claim = process.claim(run_dir)
+    (run_dir / "pid").write_text("{}")
+    runs.write_status(run_dir, runs.Status(state="running", updated=time.time()))
+    monkeypatch.setattr(worker, "STATUS_EVERY_S", 0.001)
+    with pytest.raises(RunError, match="cannot be seen from here"):
+        worker.carry_out(run_dir, work)
+    process.release(claim)
+
+
+def test_a_cancel_left_over_from_a_start_that_never_came_does_not_count(tmp_path):
+    """The worker of that start is long dead: the next one goes on."""
+    run_dir, work = start(tmp_path / "runs", writing.folder(tmp_path / "in", 1))
+    runs.write_status(run_dir, runs.Status(state="starting", updated=time.time() - 3600))
+    runs.request_cancel(run_dir)
+    worker.carry_out(run_dir, work)
+    assert run_summary(run_dir)["state"] == "done"
+
+
 def test_control_c_is_a_cancel(tmp_path):
     """SIGINT ends the command with code 1, the run cancelled, its parts readable."""
     folder = writing.folder(tmp_path / "in", 600, 100)

@@ -3,11 +3,12 @@
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from kl_core.errors import InputError, RunError
 from kl_core.records import Entry, Problem, ScoredEntry
-from kl_core.store import parts, queries, runs
+from kl_core.store import parts, queries, runs, schema
 from kl_core.store.build import build_database, newest_database
 from tests import factories
 
@@ -161,6 +162,29 @@ def test_a_database_of_a_newer_version_says_so(tmp_path, entries, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(RunError, match="schema 99.*update KL Explorer"):
         queries.open_run(run_dir)
+
+
+def test_a_run_of_an_older_version_opens_through_its_parts(tmp_path, entries, monkeypatch):
+    """A column that came later reads as unknown; nothing else is lost."""
+    run_dir = make_run(tmp_path, entries[:2])
+    build_database(run_dir)
+    for path in parts.committed(run_dir, "tokens"):
+        pq.write_table(pq.read_table(path).drop_columns(["same_top"]), path)
+    newer = schema.SCHEMA_VERSION + 1
+    monkeypatch.setattr("kl_core.store.schema.SCHEMA_VERSION", newer)
+    rows = queries.prompts(opened(run_dir)).to_pylist()
+    assert [row["top1_agreement"] for row in rows] == [None, None]
+    assert all(row["mean_kl"] is not None for row in rows)
+    assert queries.token(opened(run_dir), 0, 0)["same_top"] is None
+
+
+def test_the_mean_bound_is_over_the_tokens_that_have_an_estimate(tmp_path, entries):
+    """A position with a bound and no estimate does not shift one mean against the other."""
+    values = entries[3].responses[0].measures
+    values.headline[0], values.lower[0] = np.nan, 50.0
+    run_dir = make_run(tmp_path, entries[3:4])
+    row = queries.prompts(opened(run_dir)).to_pylist()[0]
+    assert row["mean_lower"] < row["max_kl"]
 
 
 def test_problems_are_kept_once_even_when_a_resume_finds_them_again(tmp_path, entries):
