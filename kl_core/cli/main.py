@@ -12,10 +12,17 @@ from pathlib import Path
 import typer
 
 from kl_core.cli import compute, runs_commands, tokens_command
-from kl_core.errors import InputError, KLExplorerError, ModelError, RunCancelled
+from kl_core.errors import (
+    InputError,
+    KLExplorerError,
+    ModelError,
+    RunCancelled,
+    VocabularyMismatchError,
+)
 from kl_core.jobs.launch import RUN_DIR_VARIABLE
 from kl_core.store import runs
 
+ARGUMENT_ERRORS = (InputError, ModelError, VocabularyMismatchError)
 app = typer.Typer(
     name="kl_core",
     help="KL Explorer: where, how much and whether two language models differ.",
@@ -43,7 +50,7 @@ def main() -> None:
         app()
     except KLExplorerError as error:
         _tell(error)
-        raise SystemExit(2 if isinstance(error, (InputError, ModelError)) else 1) from None
+        raise SystemExit(2 if isinstance(error, ARGUMENT_ERRORS) else 1) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None

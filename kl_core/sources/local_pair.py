@@ -12,6 +12,7 @@ from kl_core.errors import ModelError
 from kl_core.formats.align import align
 from kl_core.models.load import LoadedModel, ModelSpec, encode_text, load_model
 from kl_core.models.pair import score_pair
+from kl_core.models.vocabulary import common_vocabulary
 from kl_core.models.work import PairScores, Scores, Work
 from kl_core.records import (
     Entry,
@@ -61,11 +62,14 @@ class LocalPair:
 
         Raises:
             ModelError: one of them cannot be loaded, or has no chat template and needs one.
+            VocabularyMismatchError: they do not share a tokenizer.
         """
         models = []
         for spec in (spec1, spec2):
             models.append(load_model(spec))
             require_template(models[-1])
+        rows = [int(loaded.identity["vocab_size"]) for loaded in models]
+        common_vocabulary(models[0], models[1], (rows[0], rows[1]))
         return cls((models[0], models[1]), top_k, batch_tokens, include_reasoning)
 
     @property

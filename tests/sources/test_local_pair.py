@@ -1,12 +1,17 @@
 """Two local models on saved responses: exact figures."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
+from kl_core.errors import VocabularyMismatchError
+from kl_core.models.load import ModelSpec
 from kl_core.numeric import divergence
 from kl_core.records import Position, Token
+from kl_core.sources.local_pair import LocalPair
 from tests.sources.conftest import BASE, TUNED, pair, sample_entries
 from tests.sources.test_local import plain_logprobs
 
@@ -27,6 +32,18 @@ def test_both_directions_are_exact_over_the_whole_vocabulary():
     assert values.logprob1 == pytest.approx(logp[np.arange(len(ids)), ids], abs=1e-4)
     assert (values.lower == values.headline).all()
     assert not values.censored.any()
+
+
+def test_two_tokenizers_are_refused_at_once_with_both_named(tmp_path):
+    """One token more in one of them: said before anything is scored."""
+    other = tmp_path / "other"
+    shutil.copytree(TUNED, other)
+    tokenizer = AutoTokenizer.from_pretrained(other)
+    tokenizer.add_tokens(["extra"])
+    tokenizer.save_pretrained(other)
+    specs = ModelSpec(BASE, device="cpu"), ModelSpec(str(other), device="cpu")
+    with pytest.raises(VocabularyMismatchError, match=r"512 tokens.*513"):
+        LocalPair.load(*specs, 20, 4096, include_reasoning=False)
 
 
 def test_responses_without_logprobs_are_compared_by_their_text():
