@@ -16,6 +16,7 @@ from kl_core.jobs import compare, import_run, score
 from kl_core.jobs.scoring import ScoringOptions
 from kl_core.jobs.worker import Worker, carry_out, folder_for
 from kl_core.models.load import ModelSpec
+from kl_core.sources.base import DEFAULT_TOP_K
 from kl_core.store import runs
 from kl_core.store.parts import finished_prompts
 from kl_core.store.summary import run_summary
@@ -28,7 +29,7 @@ def run_in_foreground(
 ) -> None:
     """Do a job in this process and print its summary, of a cancelled run too."""
     frozen, title, work = prepared
-    root = runs_dir.expanduser().resolve() if runs_dir else runs.default_root()
+    root = runs.root_or_default(runs_dir)
     finish(folder_for(kind, frozen, root, title), work, as_json)
 
 
@@ -120,7 +121,7 @@ def compare_command(
     model1: Annotated[str, typer.Option(help="P: model folder or hub id.", show_default=False)],
     model2: Annotated[str, typer.Option(help="Q: model folder or hub id.", show_default=False)],
     output_dir: options.OutputDir = None,
-    top_k: options.TopK = 20,
+    top_k: options.TopK = DEFAULT_TOP_K,
     dtype: options.Dtype = "auto",
     device: options.Device = "auto",
     device_map: options.DeviceMap = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,12 +24,13 @@ RunId = Annotated[
 @app.command("list")
 def list_command(runs_dir: options.RunsDir = None, as_json: options.Json = False) -> None:
     """All runs, newest first."""
-    infos = runs.list_runs(_root(runs_dir))
+    root = runs.root_or_default(runs_dir)
+    infos = runs.list_runs(root)
     if as_json:
         print_json({"runs": [_as_json(info) for info in infos]})
         return
     if not infos:
-        print(f"No runs in {_root(runs_dir)} yet: `python -m kl_core import DIR` makes one.")
+        print(f"No runs in {root} yet: `python -m kl_core import DIR` makes one.")
     for info in infos:
         models = " → ".join(name for name in (info.model1, info.model2) if name)
         state = progress_line(info.status) if info.status.active else info.state
@@ -42,7 +42,7 @@ def show_command(
     run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
 ) -> None:
     """The summary of a run, with its problems."""
-    summary = run_summary(runs.find_run(_root(runs_dir), run))
+    summary = run_summary(runs.find_run(runs.root_or_default(runs_dir), run))
     print_json(summary) if as_json else print_summary(summary)
 
 
@@ -51,7 +51,7 @@ def resume_command(
     run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
 ) -> None:
     """Go on with an unfinished run; what is on disk is not done again."""
-    run_dir = runs.find_run(_root(runs_dir), run)
+    run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
     if runs.read_status(run_dir).state == "done":
         raise InputError(f"run {run_dir.name} is done; there is nothing to resume")
     finish(run_dir, work_of(run_dir), as_json)
@@ -60,7 +60,7 @@ def resume_command(
 @app.command("cancel")
 def cancel_command(run: RunId, runs_dir: options.RunsDir = None) -> None:
     """Ask a live run to stop; what was finished is kept."""
-    run_dir = runs.find_run(_root(runs_dir), run)
+    run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
     if not runs.read_status(run_dir).active:
         raise InputError(f"run {run_dir.name} is {runs.read_status(run_dir).state}, not working")
     runs.request_cancel(run_dir)
@@ -74,7 +74,7 @@ def delete_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a run's folder for good."""
-    run_dir = runs.find_run(_root(runs_dir), run)
+    run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(f"deleting {run_dir.name} needs --yes where nobody can be asked")
@@ -82,10 +82,6 @@ def delete_command(
             return
     runs.delete_run(run_dir)
     print(f"{run_dir.name} is deleted.")
-
-
-def _root(runs_dir: Path | None) -> Path:
-    return runs_dir.expanduser().resolve() if runs_dir else runs.default_root()
 
 
 def _as_json(info: runs.RunInfo) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from kl_core.jobs.reading import open_input
 from kl_core.jobs.scoring import ScoringOptions, score_all
 from kl_core.jobs.worker import Worker
 from kl_core.models.load import ModelSpec, check_spec
-from kl_core.sources.base import Source
-
-DEFAULT_TOP_K = 20
+from kl_core.sources.base import DEFAULT_TOP_K, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,12 @@ class Numbered:
     @property
     def source(self) -> Entry:
         """The entry as read, whichever kind it is."""
-        return self.entry.entry if isinstance(self.entry, ScoredEntry) else self.entry
+        return as_entry(self.entry)
+
+
+def as_entry(entry: Entry | ScoredEntry) -> Entry:
+    """The entry as read."""
+    return entry.entry if isinstance(entry, ScoredEntry) else entry
 
 
 def open_input(root: Path, pattern: str | None, *, to_score: bool = False) -> Input:
@@ -103,7 +108,7 @@ def numbered(source: Input, worker: Worker, max_prompts: int | None = None) -> I
             for entry in entries:
                 if max_prompts is not None and prompt_id >= max_prompts:
                     break
-                inner = entry.entry if isinstance(entry, ScoredEntry) else entry
+                inner = as_entry(entry)
                 share = (inner.index + 1) / max(inner.entries_in_file, 1)
                 so_far = before + int(file.size_bytes * share)
                 yield Numbered(prompt_id, response_id, entry, so_far)

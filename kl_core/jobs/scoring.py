@@ -11,9 +11,9 @@ from typing import Any
 
 from kl_core.formats.kl_results import ResultNames, ResultWriter
 from kl_core.formats.reader import read_file
-from kl_core.jobs.reading import Input, Numbered, numbered
+from kl_core.jobs.reading import Input, Numbered, as_entry, numbered
 from kl_core.jobs.worker import Worker
-from kl_core.records import Entry, ProblemLog, ScoredEntry
+from kl_core.records import Entry, ProblemLog
 from kl_core.sources.base import Source
 from kl_core.store import runs
 
@@ -166,8 +166,3 @@ def groups(
 def count_tokens(entry: Entry) -> int:
     """Tokens to score, guessed from the text where a file does not list them."""
     return sum(len(r.positions) or len(r.text) // 4 for r in entry.responses)
-
-
-def as_entry(entry: Entry | ScoredEntry) -> Entry:
-    """The entry as read."""
-    return entry.entry if isinstance(entry, ScoredEntry) else entry

@@ -23,14 +23,14 @@ from typing import Any
 
 from kl_core import __version__
 from kl_core.errors import KLExplorerError, RunCancelled, RunError
+from kl_core.jobs.launch import RUN_DIR_VARIABLE
 from kl_core.store import process, queries, runs
-from kl_core.store.build import build_database, newest_database
+from kl_core.store.build import build_database
 from kl_core.store.parts import PartWriter, finished_prompts
 from kl_core.store.runs import Status
 
 STATUS_EVERY_S = 0.3
 TAKEOVER_TRIES = 20
-RUN_DIR_VARIABLE = "KL_RUN_DIR"
 Observer = Callable[[Status], None]
 
 
@@ -276,8 +276,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def has_database(run_dir: Path) -> bool:
-    """Whether a finished database is there."""
-    return newest_database(run_dir) is not None

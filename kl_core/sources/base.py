@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from kl_core.records import Entry, Problem, ScoredEntry
 
+DEFAULT_TOP_K = 20
+"""Candidates kept of a local model where nobody asks for another number."""
+
 
 class Source(Protocol):
     """Entries in, the same entries with a second model's view out.

@@ -26,12 +26,12 @@ from kl_core.records import (
     TokenDist,
     with_error,
 )
+from kl_core.sources.base import DEFAULT_TOP_K
 from kl_core.sources.context import display_name, grouped, require_template, vocabulary_of
 from kl_core.sources.dists import dist_of, id_matrix
 
 NO_CONTEXT = "the first token has nothing before it: an empty prompt gives no distribution"
 LOW_COVERAGE = 0.9
-DEFAULT_TOP_K = 20
 MAX_TOP_K = 100  # longer lists of a file are followed by asking for their candidates only
 
 

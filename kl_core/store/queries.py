@@ -49,10 +49,10 @@ class RunConnection:
 def run_version(run_dir: Path) -> str:
     """A cheap key: the newest database, or how many parts a live run has."""
     database = newest_database(run_dir)
-    parts = len(committed(run_dir, "responses"))
-    return (
-        f"{database.name}" if database and not _newer_parts(database, run_dir) else f"live-{parts}"
-    )
+    heads = committed(run_dir, "responses")
+    if database is None or (heads and _newest(heads) > database.stat().st_mtime):
+        return f"live-{len(heads)}"
+    return database.name
 
 
 def open_run(run_dir: Path) -> RunConnection:
@@ -94,15 +94,23 @@ def prompts(
     Raises:
         InputError: `sort` is not one of SORTS.
     """
-    if sort not in SORTS:
-        raise InputError(f"cannot sort by {sort!r}; choose one of {', '.join(SORTS)}")
     where, arguments = _matching(search)
-    direction = "DESC" if descending else "ASC"
-    sql = (
-        f"SELECT * FROM prompts {where} ORDER BY {sort} {direction} NULLS LAST, prompt_id "
-        "LIMIT ? OFFSET ?"
-    )
+    sql = f"SELECT * FROM prompts {where} {_order(sort, descending)} LIMIT ? OFFSET ?"
     return _table(cursor, sql, [*arguments, limit, offset])
+
+
+def prompt_order(
+    cursor: Cursor, sort: str = "mean_kl", descending: bool = True, search: str = ""
+) -> list[int]:
+    """The ids of every matching prompt, in the order of `prompts`.
+
+    Raises:
+        InputError: `sort` is not one of SORTS.
+    """
+    where, arguments = _matching(search)
+    sql = f"SELECT prompt_id FROM prompts {where} {_order(sort, descending)}"
+    ids: list[int] = _table(cursor, sql, arguments)["prompt_id"].to_pylist()
+    return ids
 
 
 def prompt_count(cursor: Cursor, search: str = "") -> int:
@@ -175,10 +183,14 @@ def _over_parts(run_dir: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _newer_parts(database: Path, run_dir: Path) -> bool:
-    built = database.stat().st_mtime
-    heads = committed(run_dir, "responses")
-    return bool(heads) and max(head.stat().st_mtime for head in heads) > built
+def _newest(paths: list[Path]) -> float:
+    return max(path.stat().st_mtime for path in paths)
+
+
+def _order(sort: str, descending: bool) -> str:
+    if sort not in SORTS:
+        raise InputError(f"cannot sort by {sort!r}; choose one of {', '.join(SORTS)}")
+    return f"ORDER BY {sort} {'DESC' if descending else 'ASC'} NULLS LAST, prompt_id"
 
 
 def _matching(search: str) -> tuple[str, list[Any]]:

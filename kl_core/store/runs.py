@@ -70,6 +70,11 @@ def default_root() -> Path:
     return Path(configured).expanduser().resolve() if configured else REPOSITORY / "cache" / "runs"
 
 
+def root_or_default(given: Path | None) -> Path:
+    """The runs folder that was asked for, or the default one."""
+    return given.expanduser().resolve() if given else default_root()
+
+
 def create_run(root: Path, kind: str, params: dict[str, Any], short_id: str | None = None) -> Path:
     """Make a run folder with its frozen parameters.
 

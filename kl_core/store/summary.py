@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,6 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
 
 def elapsed_s(run_dir: Path) -> float | None:
     """Seconds of work over all starts of the run, from its events."""
-    import json
-
     total = 0.0
     try:
         lines = (run_dir / "events.jsonl").read_text(encoding="utf-8").splitlines()

@@ -58,11 +58,8 @@ def prompt_order(run_dir: Path, sort: str, descending: bool, search: str) -> lis
 def _prompt_order(
     run_dir: str, version: str, sort: str, descending: bool, search: str
 ) -> list[int]:
-    opened = _connection(run_dir, version)
-    found = queries.prompt_count(opened.cursor(), search)
-    table = queries.prompts(opened.cursor(), sort, descending, found, 0, search)
-    ids: list[int] = table["prompt_id"].to_pylist()
-    return ids
+    cursor_here = _connection(run_dir, version).cursor()
+    return queries.prompt_order(cursor_here, sort, descending, search)
 
 
 def summary(run_dir: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from kl_core.errors import InputError, RunCancelled, RunError
 from kl_core.jobs import import_run, worker
 from kl_core.store import parts, process, queries, runs
+from kl_core.store.build import newest_database
 from kl_core.store.summary import run_summary
 from tests import writing
 
@@ -31,7 +32,7 @@ def test_an_import_counts_everything_and_ends_done(tmp_path):
     summary = run_summary(run_dir)
     counts = [summary[name] for name in ("state", "prompts", "responses", "tokens", "problems")]
     assert counts == ["done", 7, 14, 140, []]
-    assert worker.has_database(run_dir)
+    assert newest_database(run_dir) is not None
 
 
 def test_a_cancel_keeps_what_was_finished_and_the_same_request_goes_on(tmp_path, monkeypatch):

@@ -72,6 +72,9 @@ def test_prompts_come_sorted_and_paged_and_can_be_searched(tmp_path, entries):
     assert everything == sorted(everything, reverse=True)
     assert queries.prompts(cursor, limit=2, offset=2)["mean_kl"].to_pylist() == everything[2:4]
     assert queries.prompts(cursor, descending=False)["mean_kl"].to_pylist() == everything[::-1]
+    ids = queries.prompts(cursor)["prompt_id"].to_pylist()
+    assert queries.prompt_order(cursor) == ids
+    assert queries.prompt_order(cursor, search="question 4") == [4]
     assert queries.prompts(cursor, search="question 4")["prompt_id"].to_pylist() == [4]
     assert queries.prompt_count(cursor, "question 4") == 1
     assert queries.prompt_count(cursor, "100%_") == 0
