@@ -34,6 +34,7 @@ from kl_core.records import (
 )
 from kl_core.store import parts, queries, runs
 from kl_core.store.build import build_database
+from kl_core.store.filters import PromptFilter
 
 VOCABULARY = 5_000
 TOP = 20
@@ -163,7 +164,7 @@ def measure(run_dir: Path) -> dict[str, tuple[float, float]]:
         "open the run": timed(lambda: queries.open_run(run_dir)),
         "sort by mean KL": timed(lambda: queries.prompts(opened.cursor(), "mean_kl")),
         "sort by p99": timed(lambda: queries.prompts(opened.cursor(), "p99_kl")),
-        "search a word": timed(lambda: queries.prompts(opened.cursor(), search="question 77")),
+        "search a word": timed(lambda: queries.prompts(opened.cursor(), where=PromptFilter(text="question 77"))),
         "open a response (its tokens)": timed(lambda: queries.tokens(opened.cursor(), anywhere())),
         "open a token (both lists)": timed(lambda: queries.token(opened.cursor(), anywhere(), 50)),
         "plain: sort by GROUP BY over Parquet": timed(lambda: plain_sort(run_dir)),

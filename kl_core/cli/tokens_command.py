@@ -13,7 +13,7 @@ from kl_core.cli import options
 from kl_core.cli.output import figure, one_line, print_json, show_path
 from kl_core.jobs.tokens import ScoreType, TokensRequest, extract
 from kl_core.records import ProblemLog
-from kl_core.store.aggregate import NORMALIZED_MIN_KL
+from kl_core.store.schema import NORMALIZED_MIN_KL
 from kl_core.store.files import write_json
 
 

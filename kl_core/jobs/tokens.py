@@ -13,7 +13,7 @@ from kl_core.errors import InputError
 from kl_core.formats.reader import read_entries
 from kl_core.numeric.divergence import normalized_kl
 from kl_core.records import ProblemLog, ScoredEntry, ScoredResponse, prompt_text
-from kl_core.store.aggregate import NORMALIZED_MIN_KL
+from kl_core.store.schema import NORMALIZED_MIN_KL
 
 ScoreType = Literal["kl", "normalized"]
 

@@ -6,10 +6,26 @@ Run-level and prompt-level means weigh every scored token equally.
 
 from __future__ import annotations
 
+from kl_core.store import chart_tables, token_tables
+from kl_core.store.schema import NORMALIZED_MIN_KL
+
 SPARK_BINS = 40
-TOP_TOKENS = 1000
-NORMALIZED_MIN_KL = 0.01
-"""Nats below which KL/(H1+H2) divides noise by noise: such tokens do not count for it."""
+# what the text can be coloured by → its size at a token; colours are fixed from its quantiles
+SCALED = {
+    "kl": "kl",
+    "kl_lower": "kl_lower",
+    "kl_reverse": "kl_reverse",
+    "js": "js",
+    "normalized": f"CASE WHEN kl >= {NORMALIZED_MIN_KL} THEN normalized END",
+    "log_ratio": "abs(log_ratio)",
+    "surprisal1": "-logprob1",
+    "surprisal2": "-logprob2",
+    "entropy1": "entropy1",
+    "entropy2": "entropy2",
+    "rank1": "rank1",
+    "rank2": "rank2",
+}
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "top": 1.0}
 HISTOGRAM_COLUMNS = ("kl", "kl_lower", "normalized", "surprisal1")
 DECADES = (-6, 2)
 BINS_A_DECADE = 8
@@ -56,6 +72,28 @@ def _filled(alias: str) -> str:
     return ", ".join(columns)
 
 
+def _distinct(column: str) -> str:
+    return f"list_sort(list_distinct(list({column}) FILTER (WHERE {column} IS NOT NULL)))"
+
+
+def _standard_error(total: str, count: str) -> str:
+    """Of a mean over tokens that come in independent clusters, one row each.
+
+    sqrt(C/(C−1) · Σ_c (Σ_i (s_i − mean))²) / n; no value for fewer than two clusters.
+    """
+    some = f"FILTER (WHERE {count} > 0)"
+    squares = (
+        f"sum({total} * {total}) {some}"
+        f" - 2 * sum({total}) {some} / sum({count}) {some} * sum({total} * {count}) {some}"
+        f" + pow(sum({total}) {some} / sum({count}) {some}, 2) * sum({count} * {count}) {some}"
+    )
+    clusters = f"count(*) {some}"
+    value = (
+        f"sqrt(greatest({squares}, 0) * {clusters} / ({clusters} - 1.0)) / sum({count}) {some}"
+    )
+    return f"CASE WHEN {clusters} > 1 AND isfinite(sum({total})) THEN {value} END"
+
+
 RESPONSES = f"""
 CREATE TABLE responses AS
 WITH stats AS (
@@ -81,27 +119,15 @@ heads AS (
          any_value(entries_in_file) AS entries_in_file, any_value(prompt) AS prompt,
          any_value(prompt_json) AS prompt_json, any_value(model1) AS model1,
          any_value(model2) AS model2,
-         list_sort(list_distinct(list(provider) FILTER (WHERE provider IS NOT NULL))) AS providers,
+         {_distinct("provider")} AS providers, {_distinct("model")} AS models,
+         {_distinct("finish_reason")} AS finish_reasons,
+         {_standard_error("total_kl", "scored_tokens")} AS se_kl,
          count(*) FILTER (WHERE slot >= 0) AS n_responses,
          count(*) FILTER (WHERE tokens > 0) AS with_logprobs,
          arg_max(spark, coalesce(mean_kl, mean_surprisal1)) AS spark
   FROM responses GROUP BY prompt_id)
 SELECT h.*, {_filled("s")}
 FROM heads h LEFT JOIN stats s USING (prompt_id) ORDER BY h.prompt_id"""
-
-
-def top_tokens() -> str:
-    """The highest positions of the whole run, by KL and by KL/(H1+H2)."""
-    parts = [
-        f"""SELECT '{score}' AS score_type, row_number() OVER () AS rank, * FROM (
-        SELECT t.{score} AS score, t.response_id, t.position, r.prompt_id, t.token, t.kl,
-               t.kl_lower, t.entropy1, t.entropy2
-        FROM tokens t JOIN response_rows r USING (response_id)
-        WHERE t.{score} IS NOT NULL AND ({score == "kl"} OR t.kl >= {NORMALIZED_MIN_KL})
-        ORDER BY t.{score} DESC, t.response_id, t.position LIMIT {TOP_TOKENS})"""
-        for score in ("kl", "normalized")
-    ]
-    return "CREATE TABLE top_tokens AS " + " UNION ALL ".join(f"({part})" for part in parts)
 
 
 def histogram() -> str:
@@ -140,9 +166,42 @@ heads AS (
          CASE WHEN count(DISTINCT model2) > 1 THEN count(DISTINCT model2) || ' models'
               ELSE any_value(model2) END AS model2
   FROM responses)
-SELECT * FROM heads, stats"""
+SELECT heads.*, stats.*,
+       (SELECT {_standard_error("total_kl", "scored_tokens")} FROM prompts) AS se_kl
+FROM heads, stats"""
+
+# values of the columns of `responses` that prompts are filtered by, most frequent first
+FACETS = """
+CREATE TABLE facets AS
+SELECT name, value, count(*) AS responses FROM (
+  SELECT 'provider' AS name, provider AS value FROM responses WHERE slot >= 0
+  UNION ALL SELECT 'model', model FROM responses WHERE slot >= 0
+  UNION ALL SELECT 'finish_reason', finish_reason FROM responses WHERE slot >= 0)
+WHERE value IS NOT NULL GROUP BY ALL ORDER BY name, responses DESC, value"""
+
+
+def _scales() -> str:
+    rows = []
+    for name, size in SCALED.items():
+        values = f"quantile_cont(v, {list(QUANTILES.values())}) FILTER (WHERE isfinite(v))"
+        source = f"(SELECT ({size})::DOUBLE AS v FROM tokens)"
+        rows.append(f"SELECT '{name}' AS measure, {values} AS q FROM {source}")
+    named = ", ".join(f"q[{n}] AS {name}" for n, name in enumerate(QUANTILES, 1))
+    return f"CREATE TABLE scales AS SELECT measure, {named} FROM ({' UNION ALL '.join(rows)})"
+
+
+SCALES = _scales()
 
 
 def statements() -> list[str]:
     """Everything to run, in order, once `tokens` and `response_rows` exist."""
-    return [RESPONSES, PROMPTS, top_tokens(), histogram(), SUMMARY]
+    return [
+        RESPONSES,
+        PROMPTS,
+        histogram(),
+        SUMMARY,
+        FACETS,
+        SCALES,
+        *token_tables.STATEMENTS,
+        *chart_tables.STATEMENTS,
+    ]

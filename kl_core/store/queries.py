@@ -7,7 +7,6 @@ and shared; each rerun or thread takes its own cursor.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,13 @@ from kl_core.errors import InputError, RunError
 from kl_core.store import schema
 from kl_core.store.aggregate import STATISTICS, statements
 from kl_core.store.build import load_parts, newest_database
+from kl_core.store.filters import PromptFilter
 from kl_core.store.parts import committed
+from kl_core.store.query import Cursor, Query
 
-Cursor = duckdb.DuckDBPyConnection
 TOKEN_COLUMNS = [name for name in schema.TOKENS.names if name not in ("top1", "top2")]
-SORTS = (*STATISTICS, "prompt", "file", "prompt_id", "n_responses")
+SORTS = (*STATISTICS, "se_kl", "prompt", "file", "prompt_id", "n_responses")
+EVERY = PromptFilter()
 _NICE = (0.25, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 
 
@@ -81,94 +82,131 @@ def open_run(run_dir: Path) -> RunConnection:
     return RunConnection(run_dir, connection, version, live=False)
 
 
+def prompts_query(
+    sort: str = "mean_kl",
+    descending: bool = True,
+    limit: int | None = None,
+    offset: int = 0,
+    where: PromptFilter = EVERY,
+    columns: str = "*",
+) -> Query:
+    """Prompts in order; those without a value in the sort column come last.
+
+    Raises:
+        InputError: `sort` is not one of SORTS, or a filter names no figure.
+    """
+    condition, arguments = where.where()
+    page = "" if limit is None else f" LIMIT {int(limit)} OFFSET {int(offset)}"
+    order = _order(sort, descending)
+    return Query(f"SELECT {columns} FROM prompts WHERE {condition} {order}{page}", arguments)
+
+
 def prompts(
     cursor: Cursor,
     sort: str = "mean_kl",
     descending: bool = True,
     limit: int = 500,
     offset: int = 0,
-    search: str = "",
+    where: PromptFilter = EVERY,
 ) -> pa.Table:
-    """A page of prompts; those without a value in the sort column come last.
-
-    Raises:
-        InputError: `sort` is not one of SORTS.
-    """
-    where, arguments = _matching(search)
-    sql = f"SELECT * FROM prompts {where} {_order(sort, descending)} LIMIT ? OFFSET ?"
-    return _table(cursor, sql, [*arguments, limit, offset])
+    """A page of prompts; see prompts_query."""
+    return prompts_query(sort, descending, limit, offset, where).table(cursor)
 
 
 def prompt_order(
-    cursor: Cursor, sort: str = "mean_kl", descending: bool = True, search: str = ""
+    cursor: Cursor, sort: str = "mean_kl", descending: bool = True, where: PromptFilter = EVERY
 ) -> list[int]:
-    """The ids of every matching prompt, in the order of `prompts`.
-
-    Raises:
-        InputError: `sort` is not one of SORTS.
-    """
-    where, arguments = _matching(search)
-    sql = f"SELECT prompt_id FROM prompts {where} {_order(sort, descending)}"
-    ids: list[int] = _table(cursor, sql, arguments)["prompt_id"].to_pylist()
+    """The ids of every matching prompt, in the order of `prompts`."""
+    query = prompts_query(sort, descending, where=where, columns="prompt_id")
+    ids: list[int] = query.table(cursor)["prompt_id"].to_pylist()
     return ids
 
 
-def prompt_count(cursor: Cursor, search: str = "") -> int:
-    """How many prompts the same search finds."""
-    where, arguments = _matching(search)
-    return _scalar(cursor.execute(f"SELECT count(*) FROM prompts {where}", arguments))
+def prompt_count(cursor: Cursor, where: PromptFilter = EVERY) -> int:
+    """How many prompts the same filter leaves."""
+    condition, arguments = where.where()
+    return Query(f"SELECT count(*) FROM prompts WHERE {condition}", arguments).number(cursor)
+
+
+def facets(cursor: Cursor) -> dict[str, dict[str, int]]:
+    """`provider`, `model`, `finish_reason` → value → responses with it, the most first."""
+    found: dict[str, dict[str, int]] = {"provider": {}, "model": {}, "finish_reason": {}}
+    for row in Query("SELECT * FROM facets ORDER BY name, responses DESC, value").rows(cursor):
+        found[row["name"]][row["value"]] = row["responses"]
+    return found
+
+
+def scales(cursor: Cursor) -> dict[str, dict[str, float | None]]:
+    """Measure → its quantiles over the run (keys of aggregate.QUANTILES), signs left out."""
+    rows = Query("SELECT * FROM scales").rows(cursor)
+    return {row.pop("measure"): row for row in rows}
 
 
 def prompt(cursor: Cursor, prompt_id: int) -> dict[str, Any] | None:
     """One prompt's row."""
-    return _row(cursor, "SELECT * FROM prompts WHERE prompt_id = ?", [prompt_id])
+    return Query("SELECT * FROM prompts WHERE prompt_id = ?", (prompt_id,)).row(cursor)
+
+
+def responses_query(prompt_id: int) -> Query:
+    """The responses of a prompt in their slots, unscorable ones included."""
+    sql = "SELECT * FROM responses WHERE prompt_id = ? AND slot >= 0 ORDER BY slot"
+    return Query(sql, (prompt_id,))
 
 
 def responses(cursor: Cursor, prompt_id: int) -> pa.Table:
-    """The responses of a prompt in their slots, unscorable ones included."""
-    sql = "SELECT * FROM responses WHERE prompt_id = ? AND slot >= 0 ORDER BY slot"
-    return _table(cursor, sql, [prompt_id])
+    """The same, as a table."""
+    return responses_query(prompt_id).table(cursor)
 
 
-def tokens(cursor: Cursor, response_id: int) -> pa.Table:
+def tokens_query(response_id: int) -> Query:
     """Every position of a response without the two top-k lists."""
     columns = ", ".join(TOKEN_COLUMNS)
     sql = f"SELECT {columns} FROM tokens WHERE response_id = ? ORDER BY position"
-    return _table(cursor, sql, [response_id])
+    return Query(sql, (response_id,))
+
+
+def tokens(cursor: Cursor, response_id: int) -> pa.Table:
+    """The same, as a table."""
+    return tokens_query(response_id).table(cursor)
+
+
+def token_query(response_id: int, position: int) -> Query:
+    """One position with both top-k lists."""
+    sql = "SELECT * FROM tokens WHERE response_id = ? AND position = ?"
+    return Query(sql, (response_id, position))
 
 
 def token(cursor: Cursor, response_id: int, position: int) -> dict[str, Any] | None:
-    """One position with both top-k lists, None where there is none."""
-    sql = "SELECT * FROM tokens WHERE response_id = ? AND position = ?"
-    return _row(cursor, sql, [response_id, position])
+    """The same as a dict, None where there is no such position."""
+    return token_query(response_id, position).row(cursor)
 
 
 def top_tokens(cursor: Cursor, score_type: str = "kl", limit: int = 100) -> pa.Table:
     """The highest positions of the run, best first."""
     sql = "SELECT * FROM top_tokens WHERE score_type = ? ORDER BY rank LIMIT ?"
-    return _table(cursor, sql, [score_type, limit])
+    return Query(sql, (score_type, limit)).table(cursor)
 
 
 def histogram(cursor: Cursor, column: str = "kl") -> pa.Table:
     """(lo, hi, count) of a column over the run, bins of equal ratio."""
     sql = "SELECT lo, hi, count FROM histogram WHERE metric = ? ORDER BY lo"
-    return _table(cursor, sql, [column])
+    return Query(sql, (column,)).table(cursor)
 
 
 def problems(cursor: Cursor, limit: int = 1000, offset: int = 0) -> pa.Table:
     """Rows (file, place, reason, hint) of what could not be used."""
     sql = "SELECT * FROM problems ORDER BY file, place, reason LIMIT ? OFFSET ?"
-    return _table(cursor, sql, [limit, offset])
+    return Query(sql, (limit, offset)).table(cursor)
 
 
 def problem_count(cursor: Cursor) -> int:
     """How many problem rows there are."""
-    return _scalar(cursor.execute("SELECT count(*) FROM problems"))
+    return Query("SELECT count(*) FROM problems").number(cursor)
 
 
 def summary(cursor: Cursor) -> dict[str, Any]:
     """Run-level figures; `kl_scale_max` is the colour maximum fixed for the run."""
-    row = _row(cursor, "SELECT * FROM summary") or {}
+    row = Query("SELECT * FROM summary").row(cursor) or {}
     row["kl_scale_max"] = _nice(row.get("p999_kl"))
     row["surprisal_scale_max"] = _nice(row.get("p999_surprisal"))
     return row
@@ -193,29 +231,7 @@ def _order(sort: str, descending: bool) -> str:
     return f"ORDER BY {sort} {'DESC' if descending else 'ASC'} NULLS LAST, prompt_id"
 
 
-def _matching(search: str) -> tuple[str, list[Any]]:
-    if not search:
-        return "", []
-    pattern = "%" + re.sub(r"([%_\\])", r"\\\1", search) + "%"
-    inside = "prompt_id IN (SELECT prompt_id FROM responses WHERE text ILIKE ? ESCAPE '\\')"
-    return f"WHERE prompt ILIKE ? ESCAPE '\\' OR {inside}", [pattern, pattern]
-
-
 def _nice(value: float | None) -> float:
     if value is None:
         return 1.0
     return next((step for step in _NICE if step >= value), _NICE[-1])
-
-
-def _scalar(result: Cursor) -> int:
-    rows = result.fetchall()  # to the end: an open result blocks the cursor
-    return int(rows[0][0]) if rows else 0
-
-
-def _table(cursor: Cursor, sql: str, arguments: list[Any] | None = None) -> pa.Table:
-    return cursor.sql(sql, params=arguments or []).to_arrow_table()
-
-
-def _row(cursor: Cursor, sql: str, arguments: list[Any] | None = None) -> dict[str, Any] | None:
-    rows: list[dict[str, Any]] = _table(cursor, sql, arguments).to_pylist()
-    return rows[0] if rows else None

@@ -6,7 +6,9 @@ A run's database (build.py) has the same `tokens`, and `responses`, `prompts`,
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+NORMALIZED_MIN_KL = 0.01
+"""Nats below which KL/(H1+H2) divides noise by noise: such tokens do not count for it."""
 
 CANDIDATE = pa.struct(
     [

@@ -9,6 +9,7 @@ import pyarrow as pa
 import streamlit as st
 
 from kl_core.store import queries
+from kl_core.store.filters import PromptFilter
 from kl_core.ui import token_data
 from kl_core.ui.token_data import MeasureName
 
@@ -43,23 +44,23 @@ def cursor(run_dir: Path) -> queries.Cursor:
 
 
 def prompts(
-    run_dir: Path, sort: str, descending: bool, limit: int, offset: int, search: str
+    run_dir: Path, sort: str, descending: bool, limit: int, offset: int, where: PromptFilter
 ) -> pa.Table:
     """A page of the prompt table."""
-    return queries.prompts(cursor(run_dir), sort, descending, limit, offset, search)
+    return queries.prompts(cursor(run_dir), sort, descending, limit, offset, where)
 
 
-def prompt_order(run_dir: Path, sort: str, descending: bool, search: str) -> list[int]:
+def prompt_order(run_dir: Path, sort: str, descending: bool, where: PromptFilter) -> list[int]:
     """Every matching prompt_id in the order of the table."""
-    return _prompt_order(str(run_dir), queries.run_version(run_dir), sort, descending, search)
+    return _prompt_order(str(run_dir), queries.run_version(run_dir), sort, descending, where)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _prompt_order(
-    run_dir: str, version: str, sort: str, descending: bool, search: str
+    run_dir: str, version: str, sort: str, descending: bool, where: PromptFilter
 ) -> list[int]:
     cursor_here = _connection(run_dir, version).cursor()
-    return queries.prompt_order(cursor_here, sort, descending, search)
+    return queries.prompt_order(cursor_here, sort, descending, where)
 
 
 def summary(run_dir: Path) -> dict[str, Any]:
@@ -78,6 +79,26 @@ def token_view(
     """The token view's data; the same object for the same arguments."""
     data = _token_view(str(run_dir), queries.run_version(run_dir), response_id, measure)
     return {**data, "start": start, "jump": jump}
+
+
+def scales(run_dir: Path) -> dict[str, dict[str, float | None]]:
+    """Measure → quantiles over the run, read once a version."""
+    return _scales(str(run_dir), queries.run_version(run_dir))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _scales(run_dir: str, version: str) -> dict[str, dict[str, float | None]]:
+    return queries.scales(_connection(run_dir, version).cursor())
+
+
+def facets(run_dir: Path) -> dict[str, dict[str, int]]:
+    """Values that prompts can be filtered by, read once a version."""
+    return _facets(str(run_dir), queries.run_version(run_dir))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _facets(run_dir: str, version: str) -> dict[str, dict[str, int]]:
+    return queries.facets(_connection(run_dir, version).cursor())
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

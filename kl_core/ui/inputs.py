@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from kl_core.jobs import launch
+from kl_core.store.filters import PromptFilter
 from kl_core.store.runs import RunInfo
 from kl_core.ui import figures
 from kl_core.ui.state import Explore
@@ -51,6 +52,11 @@ class TableRequest:
     label: str
     search: str
     measure: str | None = None
+
+    @property
+    def where(self) -> PromptFilter:
+        """What the table leaves out."""
+        return PromptFilter(text=self.search)
 
     @property
     def descending(self) -> bool:

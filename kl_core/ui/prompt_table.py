@@ -29,7 +29,7 @@ def show(
 
     A click anywhere in a row chooses that prompt, a click on a head sorts by it.
     """
-    found = queries.prompt_count(cached.cursor(run_dir), request.search)
+    found = queries.prompt_count(cached.cursor(run_dir), request.where)
     if not found:
         _nothing(request)
         return None, 0
@@ -38,7 +38,7 @@ def show(
         place.choose_prompt(None)
     offset = _page(run_dir, request, place, found) * PAGE_ROWS
     table = cached.prompts(
-        run_dir, request.sort, request.descending, PAGE_ROWS, offset, request.search
+        run_dir, request.sort, request.descending, PAGE_ROWS, offset, request.where
     )
     if place.prompt is None:
         place.choose_prompt(table["prompt_id"][0].as_py())
@@ -164,7 +164,7 @@ def _config(
 def _largest(run_dir: Path, request: TableRequest) -> float:
     """The run's highest value of the sort column: the bar's fixed full length."""
     sort = "mean_kl" if request.sort == "prompt_id" else request.sort
-    first = cached.prompts(run_dir, sort, True, 1, 0, "")
+    first = cached.prompts(run_dir, sort, True, 1, 0, queries.EVERY)
     value = first[sort][0].as_py() if first.num_rows else None
     return float(value) if value and 0 < value < float("inf") else 1.0
 
@@ -180,7 +180,7 @@ def _page(run_dir: Path, request: TableRequest, place: Explore, found: int) -> i
     st.session_state["table_seen"] = seen
     pages = -(-found // PAGE_ROWS)
     if place.prompt is not None and changed and (request.search or pages > 1):
-        ids = cached.prompt_order(run_dir, request.sort, request.descending, request.search)
+        ids = cached.prompt_order(run_dir, request.sort, request.descending, request.where)
         if place.prompt in ids:
             st.session_state[key] = ids.index(place.prompt) // PAGE_ROWS + 1
         elif request.search:

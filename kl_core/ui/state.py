@@ -1,7 +1,7 @@
 """What the Explore page shows: one record, kept in the session and in the address.
 
-The address names run, prompt, response, position and measure, so that a link opens the
-same view. The record is read from the address when that was changed from outside (a
+The address names the run, what is open in it, and how it is looked at (order, filters,
+colours, layout), so that a link opens the same view. The record is read from the address when that was changed from outside (a
 link, another page) and written to it whenever the reader moves.
 """
 
@@ -30,6 +30,14 @@ class Explore:
         response: slot of the response, None for the most divergent one.
         position: selected token, None for the highest.
         measure: what colours the text, None for the first there is.
+        view: "tokens" or "charts", None for the prompts.
+        sort, order: column of the prompt table; "asc" for the lowest first.
+        q: text to search for.
+        provider, model, finish, tag: what prompts are filtered by.
+        range: bounds of figures, each `column:low:high` with either end empty.
+        layout, second, scale: how a response is read (response_view); `second` is the
+            slot of the response beside it.
+        score, least, most, floor, grouped: the list of tokens (tokens_view).
         start, jump: where the token view has to go, and a count of such requests.
         drawn: what the token view shows; drawn anew, it starts at `position`.
         missing: part of the address → what it asked for in vain.
@@ -40,6 +48,23 @@ class Explore:
     response: int | None = None
     position: int | None = None
     measure: str | None = None
+    view: str | None = None
+    sort: str | None = None
+    order: str | None = None
+    q: str | None = None
+    provider: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    finish: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    range: tuple[str, ...] = ()
+    layout: str | None = None
+    second: int | None = None
+    scale: str | None = None
+    score: str | None = None
+    least: str | None = None
+    most: str | None = None
+    floor: str | None = None
+    grouped: str | None = None
     start: int | None = None
     jump: int = 0
     drawn: str = ""
@@ -48,8 +73,15 @@ class Explore:
     def choose_run(self, run: str) -> None:
         """Another run: everything below it starts afresh."""
         if run != self.run:
-            self.run, self.measure = run, None
+            self.run, self.measure, self.scale, self.sort, self.order = run, None, None, None, None
+            self.clear_filters()
             self.choose_prompt(None)
+
+    def clear_filters(self) -> None:
+        """Show every prompt again."""
+        self.q = None
+        self.provider = self.model = self.finish = self.tag = self.range = ()
+        forget_pickers()
 
     def choose_prompt(self, prompt: int | None) -> None:
         """Another prompt: its most divergent response."""
@@ -58,7 +90,7 @@ class Explore:
 
     def choose_response(self, slot: int | None) -> None:
         """Another response: its highest token."""
-        self.response, self.position, self.start = slot, None, None
+        self.response, self.position, self.start, self.second = slot, None, None, None
 
     def not_here(self, name: str) -> None:
         """Note that what the address asks for as `name` does not exist."""
@@ -70,6 +102,16 @@ class Explore:
         """Move to a position from outside the token view."""
         self.position = self.start = position
         self.jump += 1
+
+    def open(self, prompt: int, response: int, position: int | None = None) -> None:
+        """Show a response from elsewhere (a list, a chart), at a position."""
+        self.view = None
+        self.choose_prompt(prompt)
+        self.choose_response(response)
+        if position is None:
+            self.jump += 1
+        else:
+            self.go(position)
 
 
 def missing(place: Explore) -> str:
@@ -85,35 +127,60 @@ def missing(place: Explore) -> str:
     return f"The link names {named}, which is not here; showing another place instead."
 
 
-_ADDRESS = ("run", "prompt", "response", "position", "measure")
+_NOT_IN_ADDRESS = ("start", "jump", "drawn", "missing")
+_ADDRESS = {
+    one.name: str(one.type) for one in fields(Explore) if one.name not in _NOT_IN_ADDRESS
+}
+Address = dict[str, str | list[str]]
+
+
+def _address() -> Address:
+    """What the browser's address says, as far as this page knows the names."""
+    found: Address = {}
+    for name, kind in _ADDRESS.items():
+        if name in st.query_params:
+            many = st.query_params.get_all(name)
+            found[name] = many if "tuple" in kind else many[-1]
+    return found
+
+
+def forget_pickers() -> None:
+    """Let every picker that shows a part of the place take it up anew."""
+    for key in [key for key in st.session_state if str(key).startswith("pick_")]:
+        del st.session_state[key]
 
 
 def current() -> Explore:
     """The session's place, taken from the address where that has changed."""
-    address = {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}
+    address = _address()
     known: Explore | None = st.session_state.get(_STATE)
     if known is None or (address and not _ours(address)):
         known = _parse(address, jump=known.jump + 1 if known else 0)
         st.session_state[_STATE], st.session_state[_WRITTEN] = known, address
         st.session_state.pop(_MISSED_AT, None)
-        for key in [key for key in st.session_state if str(key).startswith("pick_")]:
-            del st.session_state[key]
+        forget_pickers()
     return known
 
 
 def remember(place: Explore) -> None:
     """Put the place into the address."""
-    address = {name: str(value) for name in _ADDRESS if (value := getattr(place, name)) is not None}
+    address: Address = {}
+    for name, kind in _ADDRESS.items():
+        value = getattr(place, name)
+        if "tuple" in kind and value:
+            address[name] = list(value)
+        elif "tuple" not in kind and value is not None:
+            address[name] = str(value)
     before = st.session_state.get(_WRITTEN, {})
     if before != address:
         replaced = st.session_state.get(_REPLACED, [])
         st.session_state[_REPLACED] = [*replaced[-8:], (time.monotonic(), before)]
     st.session_state[_WRITTEN] = address
-    if address != {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}:
+    if address != _address():
         st.query_params.from_dict(address)
 
 
-def _ours(address: dict[str, str]) -> bool:
+def _ours(address: Address) -> bool:
     """Whether the app itself wrote this address, now or a moment ago.
 
     A click that follows another at once still carries the address from before it.
@@ -125,13 +192,14 @@ def _ours(address: dict[str, str]) -> bool:
     return any(when >= recent and address == old for when, old in replaced)
 
 
-def _parse(address: dict[str, str], jump: int) -> Explore:
+def _parse(address: Address, jump: int) -> Explore:
     """A place from an address; parts that are not numbers are noted as missing."""
     missing: dict[str, str] = {}
     values: dict[str, Any] = {"jump": jump, "missing": missing}
-    kinds = {one.name: str(one.type) for one in fields(Explore)}
     for name, text in address.items():
-        if "int" not in kinds[name]:
+        if isinstance(text, list):
+            values[name] = tuple(text)
+        elif "int" not in _ADDRESS[name]:
             values[name] = text
         elif text.isascii() and text.isdigit() and len(text) < 10:
             values[name] = int(text)

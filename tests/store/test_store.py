@@ -10,6 +10,7 @@ from kl_core.errors import InputError, RunError
 from kl_core.records import Entry, Problem, ScoredEntry
 from kl_core.store import parts, queries, runs, schema
 from kl_core.store.build import build_database, newest_database
+from kl_core.store.filters import PromptFilter
 from tests import factories
 
 
@@ -74,9 +75,9 @@ def test_prompts_come_sorted_and_paged_and_can_be_searched(tmp_path, entries):
     assert queries.prompts(cursor, descending=False)["mean_kl"].to_pylist() == everything[::-1]
     ids = queries.prompts(cursor)["prompt_id"].to_pylist()
     assert queries.prompt_order(cursor) == ids
-    assert queries.prompt_order(cursor, search="question 4") == [4]
-    assert queries.prompts(cursor, search="question 4")["prompt_id"].to_pylist() == [4]
-    assert queries.prompt_count(cursor, "question 4") == 1
+    assert queries.prompt_order(cursor, where=PromptFilter(text="question 4")) == [4]
+    assert queries.prompts(cursor, where=PromptFilter(text="question 4"))["prompt_id"].to_pylist() == [4]
+    assert queries.prompt_count(cursor, PromptFilter(text="question 4")) == 1
     assert queries.prompt_count(cursor, "100%_") == 0
 
 
