@@ -7,6 +7,7 @@ from kl_core.jobs import launch
 from kl_core.store import runs
 from kl_core.ui import (
     cached,
+    charts_view,
     copy_link,
     explore_view,
     inputs,
@@ -15,6 +16,7 @@ from kl_core.ui import (
     sample,
     state,
     style,
+    tokens_view,
     upload,
 )
 
@@ -44,8 +46,8 @@ if not infos:
     st.stop()
 
 with st.container(key="toolbar"):
-    run_column, measure_column, open_column, link_column = st.columns(
-        [5, 3, 1.6, 1.3], vertical_alignment="bottom"
+    run_column, view_column, measure_column, open_column, link_column = st.columns(
+        [4, 2.9, 2.6, 1.5, 1.3], vertical_alignment="bottom"
     )
     with run_column:
         info = inputs.run_picker(infos, place, sample_run)
@@ -72,11 +74,18 @@ if not summary.get("prompts"):
         problems.button(info.path)
     state.remember(place)
     st.stop()
-with measure_column:
-    measure = inputs.measure_picker(place, summary)
-if summary.get("measure") is None:
-    inputs.offer_scoring(info, summary)
-explore_view.show(info, summary, measure, place)
+with view_column:
+    view = inputs.view_picker(place)
+if view == "tokens":
+    tokens_view.show(info, summary, place)
+elif view == "charts":
+    charts_view.show(info, summary, place)
+else:
+    with measure_column:
+        measure = inputs.measure_picker(place, summary)
+    if summary.get("measure") is None:
+        inputs.offer_scoring(info, summary)
+    explore_view.show(info, summary, measure, place)
 state.remember(place)
 if missing := state.missing(place):
     note.caption(missing)

@@ -37,6 +37,7 @@ STATISTICS = {
     "scored_tokens": "count(kl)",
     "coverage": "count(kl) / count(*)",
     "censored": "count(*) FILTER (WHERE censored)",
+    "censored_share": "count(*) FILTER (WHERE censored) / count(*)",
     "mean_kl": "nullif(avg(kl), 'nan'::DOUBLE)",
     "median_kl": "quantile_cont(kl, 0.5)",
     "p90_kl": "quantile_cont(kl, 0.9)",
@@ -88,9 +89,7 @@ def _standard_error(total: str, count: str) -> str:
         f" + pow(sum({total}) {some} / sum({count}) {some}, 2) * sum({count} * {count}) {some}"
     )
     clusters = f"count(*) {some}"
-    value = (
-        f"sqrt(greatest({squares}, 0) * {clusters} / ({clusters} - 1.0)) / sum({count}) {some}"
-    )
+    value = f"sqrt(greatest({squares}, 0) * {clusters} / ({clusters} - 1.0)) / sum({count}) {some}"
     return f"CASE WHEN {clusters} > 1 AND isfinite(sum({total})) THEN {value} END"
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from kl_core.store import queries
 from kl_core.store.filters import PromptFilter
+from kl_core.store.query import Cursor
 from kl_core.ui import token_data
 from kl_core.ui.token_data import MeasureName
 
@@ -34,7 +35,7 @@ def _connection(run_dir: str, version: str) -> queries.RunConnection:
     return queries.open_run(Path(run_dir))
 
 
-def cursor(run_dir: Path) -> queries.Cursor:
+def cursor(run_dir: Path) -> Cursor:
     """A cursor on the run as it is now; the connection behind it is shared.
 
     Raises:
@@ -99,6 +100,16 @@ def facets(run_dir: Path) -> dict[str, dict[str, int]]:
 @st.cache_data(max_entries=32, show_spinner=False)
 def _facets(run_dir: str, version: str) -> dict[str, dict[str, int]]:
     return queries.facets(_connection(run_dir, version).cursor())
+
+
+def tag_counts(run_dir: Path) -> dict[str, int]:
+    """Tag → how many notes of the run have it."""
+    return {}
+
+
+def tagged(run_dir: Path, tags: tuple[str, ...]) -> tuple[int, ...]:
+    """Ids of the prompts with a note that has one of the tags."""
+    return ()
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -16,9 +16,9 @@ from kl_core.ui import (
     prompt_table,
     response_header,
     response_view,
+    table_request,
     token_data,
 )
-from kl_core.ui.inputs import table_request
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MeasureName
 
@@ -26,13 +26,13 @@ _CHART = {"displayModeBar": False, "displaylogo": False}
 
 
 def show(info: RunInfo, summary: dict[str, Any], measure: MeasureName, place: Explore) -> None:
-    """Both columns of the page."""
+    """The prompts of a run and the response that is open."""
     with st.container(key="columns"):
         left, right = st.columns([5, 7], gap="medium")
     with left:
-        request = table_request(summary)
+        request = table_request.ask(info.path, summary, place)
         prompt_id, found = prompt_table.show(info.path, request, place, summary)
-        _counts(info, summary, found if request.search else None)
+        _counts(info, summary, found if request.where else None)
         lower = st.container(key="charts")
     if prompt_id is None:
         return
@@ -57,7 +57,7 @@ def _response(info: RunInfo, measure: MeasureName, place: Explore) -> dict[str, 
 
 
 def _counts(info: RunInfo, summary: dict[str, Any], found: int | None) -> None:
-    """The run's size; `found` is how many prompts a search left, None without one."""
+    """The run's size and mean; `found` is how many prompts a filter left, None without one."""
     matching = "" if found is None else f"{figures.count(found)} of "
     parts = [
         matching + figures.counted(summary["prompts"], "prompt"),
@@ -68,7 +68,25 @@ def _counts(info: RunInfo, summary: dict[str, Any], found: int | None) -> None:
         parts.append(f"{figures.count(summary['without_logprobs'])} without logprobs")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(" · ".join(parts), width="content")
+        if mean := run_mean(summary):
+            st.caption(mean, width="content", help=MEAN_HELP)
         problems.button(info.path)
+
+
+MEAN_HELP = (
+    "Mean KL(1‖2) over all scored tokens of the run, in nats, with its 95 % interval. The "
+    "interval takes prompts as independent and the tokens within a prompt as not."
+)
+
+
+def run_mean(summary: dict[str, Any]) -> str:
+    """The run's mean with its interval: `mean KL ≈ 0.0124 ± 0.0031`; empty without one."""
+    mean, error = summary.get("mean_kl"), summary.get("se_kl")
+    if mean is None:
+        return ""
+    sign = "" if summary.get("measure") == "full" else "≈ "
+    interval = f" ± {figures.nats(1.96 * error)}" if error else ""
+    return f"mean KL {sign}{figures.nats(mean)}{interval}"
 
 
 def _charts(

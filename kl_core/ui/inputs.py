@@ -1,67 +1,18 @@
-"""Pickers of the Explore page's toolbar: run, measure, order, search."""
+"""Pickers of the Explore page's toolbar: run, view, measure."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from kl_core.jobs import launch
-from kl_core.store.filters import PromptFilter
 from kl_core.store.runs import RunInfo
 from kl_core.ui import figures
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MEASURES, MeasureName, measures_for
-
-SORTS_SCORED = {
-    "mean_kl": "mean KL",
-    "max_kl": "max KL",
-    "total_kl": "total KL",
-    "mean_lower": "certified ≥",
-    "median_kl": "median KL",
-    "mean_log_ratio": "mean log-ratio",
-    "mean_surprisal1": "surprisal, model 1",
-    "censored": "censored tokens",
-}
-SORTS_FULL = {
-    "mean_kl": "mean KL",
-    "max_kl": "max KL",
-    "total_kl": "total KL",
-    "mean_reverse": "mean KL(2‖1)",
-    "median_kl": "median KL",
-    "mean_log_ratio": "mean log-ratio",
-    "mean_surprisal1": "surprisal, model 1",
-}
-SORTS_RAW = {
-    "mean_surprisal1": "mean surprisal",
-    "mean_entropy1": "mean entropy",
-    "tokens": "tokens",
-}
-_SORT_KEY = "sort_picker"
-_ARRIVALS = "in file order"
-
-
-@dataclass(frozen=True, slots=True)
-class TableRequest:
-    """Which prompts, in which order."""
-
-    sort: str
-    label: str
-    search: str
-    measure: str | None = None
-
-    @property
-    def where(self) -> PromptFilter:
-        """What the table leaves out."""
-        return PromptFilter(text=self.search)
-
-    @property
-    def descending(self) -> bool:
-        """Everything sorts from high to low but the order of arrival."""
-        return self.sort != "prompt_id"
 
 
 def run_picker(runs: list[RunInfo], place: Explore, sample: Path | None = None) -> RunInfo:
@@ -74,7 +25,7 @@ def run_picker(runs: list[RunInfo], place: Explore, sample: Path | None = None) 
     if place.run not in names:
         place.not_here("run")
         place.choose_run(next((info.id for info in runs if info.state == "done"), runs[0].id))
-    key = _pick("run", *names.values())
+    key = pick("run", *names.values())
     st.session_state[key] = place.run
 
     def chosen() -> None:
@@ -84,8 +35,11 @@ def run_picker(runs: list[RunInfo], place: Explore, sample: Path | None = None) 
     return next(info for info in runs if info.id == place.run)
 
 
-def _pick(name: str, *labels: str) -> str:
-    """A picker's key, another one for other labels: the browser knows options by their label."""
+def pick(name: str, *labels: str) -> str:
+    """A picker's key, another one for other labels: the browser knows options by their label.
+
+    It starts with `pick_`, so that state.forget_pickers lets go of it.
+    """
     digest = hashlib.sha256("\n".join(labels).encode("utf-8", "replace")).hexdigest()[:12]
     return f"pick_{name}_{digest}"
 
@@ -112,6 +66,32 @@ def run_label(info: RunInfo, sample: bool = False) -> str:
     return " · ".join(part for part in parts if part)
 
 
+_VIEWS = {None: "Prompts", "tokens": "Tokens", "charts": "Charts"}
+
+
+def view_picker(place: Explore) -> str | None:
+    """What the page shows of the run: its prompts, its tokens, its charts."""
+    key = "pick_view"
+    if st.session_state.get(key) != _VIEWS.get(place.view):
+        place.view = place.view if place.view in _VIEWS else None
+        st.session_state[key] = _VIEWS[place.view]
+
+    def chosen() -> None:
+        said = st.session_state[key] or _VIEWS[place.view]  # a click on the chosen one unsets it
+        place.view = next(name for name, label in _VIEWS.items() if label == said)
+        st.session_state[key] = said
+
+    st.segmented_control(
+        "Show",
+        list(_VIEWS.values()),
+        key=key,
+        on_change=chosen,
+        help="Prompts: which differ most, and where in them. Tokens: the words that differ most "
+        "in the whole run. Charts: how the divergence is spread.",
+    )
+    return place.view
+
+
 def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
     """What colours the text; raw responses have surprisal alone."""
     options = measures_for(summary.get("measure"))
@@ -119,7 +99,7 @@ def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
         place.not_here("measure")
         place.measure = options[0]
     labels = {name: _measure_label(name, summary) for name in options}
-    key = _pick("measure", *labels.values())
+    key = pick("measure", *labels.values())
     st.session_state.setdefault(key, place.measure)
     picked: MeasureName = st.selectbox(
         "Colour by",
@@ -135,46 +115,6 @@ def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
 def _measure_label(name: MeasureName, summary: dict[str, Any]) -> str:
     kind = f" · {summary['measure']}" if name == "kl" and summary.get("measure") else ""
     return MEASURES[name].label + kind
-
-
-def table_request(summary: dict[str, Any]) -> TableRequest:
-    """The order and the search of the prompt table."""
-    sorts = sorts_for(summary.get("measure"))
-    options = [*sorts, "prompt_id"]
-    key = _pick("sort", *options)
-    st.session_state[_SORT_KEY] = (key, options)
-    left, right = st.columns([2, 3], gap="small")
-    with left:
-        sort = st.selectbox(
-            "Sort prompts by",
-            options,
-            key=key,
-            label_visibility="collapsed",
-            format_func=lambda name: f"by {sorts[name]}" if name in sorts else _ARRIVALS,
-        )
-    with right:
-        search = st.text_input(
-            "Search prompts and responses",
-            key="search_prompts",
-            label_visibility="collapsed",
-            placeholder="Search prompts and responses",
-        )
-    shown = sort if sort in sorts else options[0]
-    return TableRequest(sort, sorts[shown], search.strip(), summary.get("measure"))
-
-
-def sort_by(column: str) -> None:
-    """Set the order from a click on a table's head; heads without an order do nothing."""
-    key, options = st.session_state.get(_SORT_KEY, ("", []))
-    if column in options:
-        st.session_state[key] = column
-
-
-def sorts_for(measure: str | None) -> dict[str, str]:
-    """Column → label of the orders that a run of this measure can have."""
-    if measure is None:
-        return SORTS_RAW
-    return SORTS_FULL if measure == "full" else SORTS_SCORED
 
 
 def folder_for_scoring(info: RunInfo) -> str | None:

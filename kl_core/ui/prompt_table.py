@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,12 @@ import pyarrow as pa
 import streamlit as st
 
 from kl_core.store import queries
-from kl_core.ui import cached, figures, inputs, prompt_text
-from kl_core.ui.inputs import TableRequest
+from kl_core.ui import cached, figures, prompt_text, table_request
 from kl_core.ui.state import Explore
+from kl_core.ui.table_request import FIGURES, Figure, TableRequest
 
 PAGE_ROWS = 200
 _ROW_PX, _MIN_ROWS, _MAX_ROWS = 31, 3, 12
-_FIGURES = tuple(name for name in queries.SORTS if name.startswith(("m", "total")))
 _TABLE_PX, _PROMPT_PX = 476, 146  # the table in a window of 1440; the least for a prompt
 TINT = "rgba(184, 55, 42, 0.12)"
 
@@ -31,7 +32,7 @@ def show(
     """
     found = queries.prompt_count(cached.cursor(run_dir), request.where)
     if not found:
-        _nothing(request)
+        _nothing(request, place)
         return None, 0
     if place.prompt is not None and not _exists(run_dir, place.prompt):
         place.not_here("prompt")
@@ -42,15 +43,24 @@ def show(
     )
     if place.prompt is None:
         place.choose_prompt(table["prompt_id"][0].as_py())
-    key = f"prompts_{run_dir.name}_{request.sort}_{request.search}_{offset}"
+    key = f"prompts_{run_dir.name}_{_order_key(request)}_{offset}"
     columns = columns_shown(request, table)
     config = _config(request, _largest(run_dir, request), summary, columns)
-    _grid(table, columns, place, key, config)
+    shown = {name: config[name] for name in columns}
+
+    def sort_by(column: str) -> None:
+        _sort_by(place, request, column)
+
+    _grid(table, shown, place, key, sort_by)
     return place.prompt, found
 
 
 def _grid(
-    table: pa.Table, columns: list[str], place: Explore, key: str, config: dict[str, Any]
+    table: pa.Table,
+    config: dict[str, Any],
+    place: Explore,
+    key: str,
+    sort_by: Callable[[str], None],
 ) -> None:
     ids = table["prompt_id"].to_pylist()
     # a table of its own after each click on a head, so that the head can be clicked again
@@ -60,13 +70,13 @@ def _grid(
         chosen = st.session_state[key]["selection"]
         if chosen["columns"]:
             st.session_state["table_heads"] = st.session_state.get("table_heads", 0) + 1
-            inputs.sort_by(chosen["columns"][0])
+            sort_by(chosen["columns"][0])
         elif chosen["cells"] and ids[chosen["cells"][0][0]] != place.prompt:
             place.choose_prompt(ids[chosen["cells"][0][0]])
 
     rows = [ids.index(place.prompt)] if place.prompt in ids else []
     st.container(key="prompts").dataframe(
-        _marked(prompt_text.shown(table, config["prompt"]["width"]).select(columns), rows),
+        _marked(prompt_text.shown(table, config["prompt"]["width"]).select(list(config)), rows),
         key=key,
         on_select=clicked,
         # a table whose columns can be chosen does not sort by itself: it would sort the
@@ -76,7 +86,7 @@ def _grid(
         hide_index=True,
         row_height=_ROW_PX,
         height=_ROW_PX * max(_MIN_ROWS, min(_MAX_ROWS, table.num_rows)) + 38,
-        column_order=columns,
+        column_order=list(config),
         column_config=config,
     )
 
@@ -89,9 +99,11 @@ def _marked(table: pa.Table, rows: list[int]) -> Any:
         return [f"background-color: {TINT}" if row.name in rows else ""] * len(row)
 
     styled: Any = frame.style.apply(tint, axis=1)
-    exact = [name for name in _FIGURES if name in frame.columns]
-    shares = [name for name in ("coverage",) if name in frame.columns]
-    return styled.format(figures.nats, subset=exact).format(_whole_percent, subset=shares)
+    for name in frame.columns:
+        kind = FIGURES[name].kind if name in FIGURES else ""
+        if kind in _PRINTED:
+            styled = styled.format(_PRINTED[kind], subset=[name])
+    return styled
 
 
 def _whole_percent(share: float | None) -> str:
@@ -101,31 +113,30 @@ def _whole_percent(share: float | None) -> str:
     return "100 %" if share >= 1 else f"{min(round(100 * share), 99)} %"
 
 
+_PRINTED = {"nats": figures.nats, "ratio": figures.nats, "share": _whole_percent}
+
+
 def columns_shown(request: TableRequest, table: pa.Table) -> list[str]:
     """Column names in the order of the table; the sort column comes first.
 
     Coverage is left out where every row of the table is covered in full.
     """
     scored = request.measure is not None
-    lead = request.sort if request.sort not in ("prompt_id",) else ""
-    lead = lead or ("mean_kl" if scored else "mean_surprisal1")
-    second = [name for name in ("max_kl",) if scored and name != lead]
+    second = [name for name in ("max_kl",) if scored and name != request.lead]
     partly = any(share is None or share < 1 for share in table["coverage"].to_pylist())
     tail = (["coverage"] if partly else []) if scored else ["with_logprobs"]
-    return [lead, *second, "spark", "prompt", "n_responses", *tail]
+    tail = [name for name in tail if name != request.lead]
+    count = [] if request.lead == "n_responses" else ["n_responses"]
+    return [request.lead, *second, "spark", "prompt", *count, *tail]
 
 
 def _config(
     request: TableRequest, top: float, summary: dict[str, Any], shown: list[str]
 ) -> dict[str, Any]:
-    lead = request.sort if request.sort != "prompt_id" else "mean_kl"
     number, config = st.column_config.NumberColumn, st.column_config
-    lead_px = min(max(78, 22 + 7 * len(request.label)), 118)
     scale = "surprisal_scale_max" if request.measure is None else "kl_scale_max"
     columns: dict[str, Any] = {
-        "mean_kl": number("mean KL"),
-        "mean_surprisal1": number("mean surprisal"),
-        "max_kl": number("max", width=50, help="Largest KL at one token, nats"),
+        "max_kl": number("max", width=50, help=FIGURES["max_kl"].help),
         "spark": config.LineChartColumn(
             "by position",
             width=74,
@@ -136,54 +147,72 @@ def _config(
             "one scale for all rows",
         ),
         "prompt": config.TextColumn("prompt"),
-        "n_responses": number("resp.", width=40, help="Responses in the file"),
+        "n_responses": number("resp.", width=40, help=FIGURES["n_responses"].help),
         "with_logprobs": number("usable", width=52, help="Responses with log-probabilities"),
-        "coverage": number(
-            "cov.",
-            width=48,
-            help="Share of the log-probability entries that have a KL",
-        ),
+        "coverage": number("cov.", width=48, help=FIGURES["coverage"].help),
+        request.lead: _lead(request.lead, FIGURES[request.lead], top),
     }
-    if request.sort == "mean_log_ratio":
-        columns[lead] = number(request.label, width=lead_px)
-    else:
-        columns[lead] = config.ProgressColumn(
-            request.label,
-            format="%d" if request.sort in ("censored", "tokens") else "%.3g",
-            min_value=0,
-            max_value=top,
-            width=lead_px,
-            color="red",
-            help=f"{request.label} of the prompt; the bar is relative to the run's highest",
-        )
     used = sum(columns[name]["width"] for name in shown if name != "prompt")
     columns["prompt"]["width"] = max(_TABLE_PX - used, _PROMPT_PX)
     return columns
 
 
+def _lead(name: str, figure: Figure, top: float) -> Any:
+    """The column of the order: a bar, or a number where there are two signs."""
+    width = min(max(78, 22 + 7 * len(figure.label)), 118)
+    if name == "mean_log_ratio":
+        return st.column_config.NumberColumn(figure.label, width=width, help=figure.help)
+    formats = {"count": "%d", "share": "percent"}
+    return st.column_config.ProgressColumn(
+        figure.label,
+        format=formats.get(figure.kind, "%.3g"),
+        min_value=0,
+        max_value=1 if figure.kind == "share" else top,
+        width=width,
+        color="red",
+        help=f"{figure.help}. The bar is relative to "
+        f"{'all' if figure.kind == 'share' else 'the highest of the run'}.",
+    )
+
+
 def _largest(run_dir: Path, request: TableRequest) -> float:
-    """The run's highest value of the sort column: the bar's fixed full length."""
-    sort = "mean_kl" if request.sort == "prompt_id" else request.sort
-    first = cached.prompts(run_dir, sort, True, 1, 0, queries.EVERY)
-    value = first[sort][0].as_py() if first.num_rows else None
+    """The run's highest value of the leading figure: the bar's fixed full length."""
+    first = cached.prompts(run_dir, request.lead, True, 1, 0, queries.EVERY)
+    value = first[request.lead][0].as_py() if first.num_rows else None
     return float(value) if value and 0 < value < float("inf") else 1.0
+
+
+def _order_key(request: TableRequest) -> str:
+    """Names order and filter in a widget's key."""
+    text = f"{request.sort}/{request.descending}/{request.where}"
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _sort_by(place: Explore, request: TableRequest, column: str) -> None:
+    """A click on a head: that order, or the other way round; other heads do nothing."""
+    if column not in FIGURES:
+        return
+    if column == request.sort:
+        place.order = None if place.order == "asc" else "asc"
+    else:
+        table_request.sort_by(place, column)
 
 
 def _page(run_dir: Path, request: TableRequest, place: Explore, found: int) -> int:
     """The page to show, of several the one with the chosen prompt when that is new here.
 
-    Another search that leaves out the chosen prompt lets go of it.
+    Another filter that leaves out the chosen prompt lets go of it.
     """
-    key = f"page_{run_dir.name}_{request.sort}_{request.search}"
-    seen = (request.search, request.sort, place.jump)
+    key = f"page_{run_dir.name}_{_order_key(request)}"
+    seen = (_order_key(request), place.jump)
     changed = st.session_state.get("table_seen") != seen
     st.session_state["table_seen"] = seen
     pages = -(-found // PAGE_ROWS)
-    if place.prompt is not None and changed and (request.search or pages > 1):
+    if place.prompt is not None and changed and (request.where or pages > 1):
         ids = cached.prompt_order(run_dir, request.sort, request.descending, request.where)
         if place.prompt in ids:
             st.session_state[key] = ids.index(place.prompt) // PAGE_ROWS + 1
-        elif request.search:
+        elif request.where:
             place.choose_prompt(None)
     if pages == 1:
         return 0
@@ -195,9 +224,10 @@ def _exists(run_dir: Path, prompt_id: int) -> bool:
     return queries.prompt(cached.cursor(run_dir), prompt_id) is not None
 
 
-def _nothing(request: TableRequest) -> None:
-    if request.search:
-        st.caption("No prompt or response contains this text; clear the search to see all.")
+def _nothing(request: TableRequest, place: Explore) -> None:
+    if request.where:
+        st.caption("No prompt fits the search and the filters.")
+        st.button("Show all prompts", key="table_clear", on_click=place.clear_filters)
     else:
         st.caption(
             "This run holds no prompts. See its problems below for what could not be read, "

@@ -1,8 +1,9 @@
 """What the Explore page shows: one record, kept in the session and in the address.
 
 The address names the run, what is open in it, and how it is looked at (order, filters,
-colours, layout), so that a link opens the same view. The record is read from the address when that was changed from outside (a
-link, another page) and written to it whenever the reader moves.
+colours, layout), so that a link opens the same view. The record is read from the address
+when that was changed from outside (a link, another page) and written to it whenever the
+reader moves.
 """
 
 from __future__ import annotations
@@ -128,9 +129,7 @@ def missing(place: Explore) -> str:
 
 
 _NOT_IN_ADDRESS = ("start", "jump", "drawn", "missing")
-_ADDRESS = {
-    one.name: str(one.type) for one in fields(Explore) if one.name not in _NOT_IN_ADDRESS
-}
+_ADDRESS = {one.name: str(one.type) for one in fields(Explore) if one.name not in _NOT_IN_ADDRESS}
 Address = dict[str, str | list[str]]
 
 

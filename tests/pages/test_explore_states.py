@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import NumberInput
 
 from kl_core.store import runs
 from kl_core.store.runs import Status
@@ -43,10 +46,10 @@ def test_a_search_without_the_open_prompt_opens_its_first_match(root: Path) -> N
     name = made_runs.planted(root).name
     app = opened(run=name)
     assert app.query_params["prompt"] == "3"
-    app.text_input(key="search_prompts").set_value("story number 7 ").run()
+    app.text_input(key="pick_search").set_value("story number 7 ").run()
     assert app.query_params["prompt"] == "7"
     assert "1 of 14 prompts" in texts(app)
-    app.text_input(key="search_prompts").set_value("").run()
+    app.text_input(key="pick_search").set_value("").run()
     assert "14 prompts" in texts(app) and "1 of" not in texts(app)
 
 
@@ -56,12 +59,53 @@ def test_the_table_opens_at_the_page_of_the_linked_prompt(
     """A prompt far down the order is in the table, not only beside it."""
     monkeypatch.setattr(prompt_table, "PAGE_ROWS", 5)
     name = made_runs.planted(root).name
-    assert opened(run=name, prompt="3").number_input[0].value == 1
+    assert page_of(opened(run=name, prompt="3")).value == 1
     app = opened(run=name, prompt="2")
-    page = app.number_input[0]
-    assert page.value > 1
-    page.set_value(1).run()
-    assert app.number_input[0].value == 1
+    assert page_of(app).value > 1
+    page_of(app).set_value(1).run()
+    assert page_of(app).value == 1
+
+
+def page_of(app: AppTest) -> NumberInput:
+    """The picker of the table's page."""
+    return next(one for one in app.number_input if one.label.startswith("Page"))
+
+
+def test_filters_leave_their_prompts_and_stand_in_the_address(root: Path) -> None:
+    """A bound and an order from the address hold, are shown, and can be let go of."""
+    name = made_runs.planted(root).name
+    app = opened(run=name, range="max_kl:3:", sort="max_kl", order="asc")
+    assert "1 of 14 prompts" in texts(app)
+    assert app.query_params["prompt"] == "3"
+    assert picker(app, "Sort prompts by").value == "max_kl"
+    assert app.query_params["range"] == "max_kl:3:" and app.query_params["order"] == "asc"
+    next(button for button in app.button if button.label == "Show all prompts").click().run()
+    assert "range" not in app.query_params and "1 of" not in texts(app)
+    assert app.query_params["sort"] == "max_kl"
+
+
+def test_the_other_way_round_starts_with_the_lowest(root: Path) -> None:
+    """The arrow turns the order, and a second click turns it back."""
+    app = opened(run=made_runs.planted(root).name)
+    highest = [row["prompt_id"] for row in shown(app)]
+    app.button(key="turn_order").click().run()
+    assert app.query_params["order"] == "asc"
+    assert [row["prompt_id"] for row in shown(app)] == highest[::-1]
+    app.button(key="turn_order").click().run()
+    assert "order" not in app.query_params
+
+
+def shown(app: AppTest) -> list[dict[str, Any]]:
+    """The rows of the prompt table, told apart by their text."""
+    frame = app.dataframe[0].value
+    return [{"prompt_id": text} for text in frame["prompt"]]
+
+
+def test_bounds_that_say_nothing_filter_nothing(root: Path) -> None:
+    """What an address makes up as a bound is left aside."""
+    name = made_runs.planted(root).name
+    for text in ("max_kl::", "prompt:1:2", "x", "max_kl:nan:", "mean_kl:a:b"):
+        assert "1 of" not in texts(opened(run=name, range=text))
 
 
 def test_whole_vocabularies_offer_no_bounds_or_estimates(root: Path) -> None:

@@ -67,8 +67,10 @@ def test_a_search_that_finds_nothing_says_what_to_do(root: Path) -> None:
     """An empty table is explained."""
     made_runs.planted(root)
     app = opened()
-    app.text_input(key="search_prompts").set_value("no such words anywhere").run()
-    assert "clear the search" in texts(app)
+    app.text_input(key="pick_search").set_value("no such words anywhere").run()
+    assert "No prompt fits the search" in texts(app)
+    next(button for button in app.button if button.key == "table_clear").click().run()
+    assert "14 prompts" in texts(app)
 
 
 def test_without_any_run_the_page_says_what_to_do_next(root: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from kl_core.store.runs import RunInfo, Status
 from kl_core.ui import figures, inputs, progress, prompt_table, prompt_text, upload
-from kl_core.ui.inputs import TableRequest
+from kl_core.store.queries import EVERY
+from kl_core.ui.table_request import FIGURES, TableRequest
 
 
 def info(state: str = "done", **changes: object) -> RunInfo:
@@ -65,7 +66,7 @@ def test_a_prompt_is_known_by_what_the_user_said_last(messages, shown: str) -> N
 
 def test_coverage_shows_only_where_something_is_missing() -> None:
     """A column of 100 % says nothing and takes the prompt's room."""
-    request = TableRequest("mean_kl", "mean KL", "", "floor")
+    request = TableRequest("mean_kl", True, EVERY, "floor")
     assert "coverage" not in prompt_table.columns_shown(request, pa.table({"coverage": [1.0]}))
     for share in (0.99, None):
         partly = pa.table({"coverage": [1.0, share]})
@@ -81,7 +82,7 @@ def test_a_share_in_the_table_is_never_rounded_up_to_everything() -> None:
 def test_small_curves_share_the_scale_of_the_run() -> None:
     """A flat row is flat: rows are not blown up to their own highest value."""
     for measure, top in (("floor", 4.0), (None, 8.0)):
-        request = TableRequest("mean_kl", "mean KL", "", measure)
+        request = TableRequest("mean_kl", True, EVERY, measure)
         summary = {"kl_scale_max": 4.0, "surprisal_scale_max": 8.0}
         spark = prompt_table._config(request, 1.0, summary, ["spark"])["spark"]
         assert (spark["type_config"]["y_min"], spark["type_config"]["y_max"]) == (0, top)
@@ -89,8 +90,8 @@ def test_small_curves_share_the_scale_of_the_run() -> None:
 
 def test_the_prompt_has_room_beside_every_other_column() -> None:
     """185 pixels in the usual order, never under 146, and all of it fits a window of 1440."""
-    for sort, label in inputs.SORTS_SCORED.items():
-        request = TableRequest(sort, label, "", "floor")
+    for sort in FIGURES:
+        request = TableRequest(sort, True, EVERY, "floor")
         shown = prompt_table.columns_shown(request, pa.table({"coverage": [0.5]}))
         columns = prompt_table._config(request, 1.0, {}, shown)
         assert columns["prompt"]["width"] >= (185 if sort == "mean_kl" else 146)
