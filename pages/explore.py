@@ -11,6 +11,7 @@ from kl_core.ui import (
     copy_link,
     explore_view,
     inputs,
+    live,
     problems,
     progress,
     sample,
@@ -62,6 +63,7 @@ note = st.empty()
 if launch.status(info.path).state != "done":
     about = sample.ABOUT if info.path == sample_run else ""
     progress.card(info.path, info.id, about)
+live.notice(info.path)
 try:
     summary = cached.summary(info.path)
 except KLExplorerError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from kl_core.store import queries
+from kl_core.store import notes, notes_tables, queries
 from kl_core.store.filters import PromptFilter
 from kl_core.store.query import Cursor
 from kl_core.ui import token_data
@@ -35,13 +35,34 @@ def _connection(run_dir: str, version: str) -> queries.RunConnection:
     return queries.open_run(Path(run_dir))
 
 
+_PINNED = "live_versions"
+
+
+def version(run_dir: Path) -> str:
+    """What of the run is shown: its newest database, or a live run as it was looked at last.
+
+    A live run stands still for the reader until `refresh`: what has come since would move
+    the table under the hand, and read every part again at each click.
+    """
+    now = queries.run_version(run_dir)
+    pinned: dict[str, str] = st.session_state.setdefault(_PINNED, {})
+    if not now.startswith("live-") or pinned.get(run_dir.name) in (None, "live-0"):
+        pinned[run_dir.name] = now
+    return pinned[run_dir.name]
+
+
+def refresh(run_dir: Path) -> None:
+    """Show what a live run has finished since."""
+    st.session_state.get(_PINNED, {}).pop(run_dir.name, None)
+
+
 def cursor(run_dir: Path) -> Cursor:
     """A cursor on the run as it is now; the connection behind it is shared.
 
     Raises:
         RunError: nothing readable is there.
     """
-    return _connection(str(run_dir), queries.run_version(run_dir)).cursor()
+    return _connection(str(run_dir), version(run_dir)).cursor()
 
 
 def prompts(
@@ -53,7 +74,7 @@ def prompts(
 
 def prompt_order(run_dir: Path, sort: str, descending: bool, where: PromptFilter) -> list[int]:
     """Every matching prompt_id in the order of the table."""
-    return _prompt_order(str(run_dir), queries.run_version(run_dir), sort, descending, where)
+    return _prompt_order(str(run_dir), version(run_dir), sort, descending, where)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -66,7 +87,7 @@ def _prompt_order(
 
 def summary(run_dir: Path) -> dict[str, Any]:
     """Run-level figures, read once a version."""
-    return _summary(str(run_dir), queries.run_version(run_dir))
+    return _summary(str(run_dir), version(run_dir))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -78,13 +99,13 @@ def token_view(
     run_dir: Path, response_id: int, measure: MeasureName, start: int, jump: int
 ) -> dict[str, Any]:
     """The token view's data; the same object for the same arguments."""
-    data = _token_view(str(run_dir), queries.run_version(run_dir), response_id, measure)
+    data = _token_view(str(run_dir), version(run_dir), response_id, measure)
     return {**data, "start": start, "jump": jump}
 
 
 def scales(run_dir: Path) -> dict[str, dict[str, float | None]]:
     """Measure → quantiles over the run, read once a version."""
-    return _scales(str(run_dir), queries.run_version(run_dir))
+    return _scales(str(run_dir), version(run_dir))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -94,7 +115,7 @@ def _scales(run_dir: str, version: str) -> dict[str, dict[str, float | None]]:
 
 def facets(run_dir: Path) -> dict[str, dict[str, int]]:
     """Values that prompts can be filtered by, read once a version."""
-    return _facets(str(run_dir), queries.run_version(run_dir))
+    return _facets(str(run_dir), version(run_dir))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -103,13 +124,13 @@ def _facets(run_dir: str, version: str) -> dict[str, dict[str, int]]:
 
 
 def tag_counts(run_dir: Path) -> dict[str, int]:
-    """Tag → how many notes of the run have it."""
-    return {}
+    """Tag → how many notes of the run have it; read anew, as notes change at any time."""
+    return notes.tag_counts(run_dir)
 
 
 def tagged(run_dir: Path, tags: tuple[str, ...]) -> tuple[int, ...]:
     """Ids of the prompts with a note that has one of the tags."""
-    return ()
+    return notes_tables.tagged(run_dir, cursor(run_dir), tags)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

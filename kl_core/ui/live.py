@@ -1,0 +1,29 @@
+"""A live run on the Explore page: what has come since it was drawn, and a button to see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from kl_core.jobs import launch
+from kl_core.store import queries
+from kl_core.ui import cached
+
+POLL_S = 3.0
+
+
+def notice(run_dir: Path) -> None:
+    """Nothing for a run that is over; for a live one the button, as soon as there is more."""
+    if launch.status(run_dir).active:
+        st.fragment(_look, run_every=POLL_S)(run_dir, cached.version(run_dir))
+
+
+def _look(run_dir: Path, shown: str) -> None:
+    if queries.run_version(run_dir) == shown:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="live_notice"):
+        st.caption("More prompts of this run are finished than are shown.", width="content")
+        if st.button("Show them", key="live_refresh"):
+            cached.refresh(run_dir)
+            st.rerun()
