@@ -13,6 +13,7 @@ page = st.navigation(
     {
         "Look": [
             st.Page("pages/explore.py", title="Explore", default=True),
+            st.Page("pages/compare.py", title="Compare runs", url_path="compare"),
             st.Page("pages/runs.py", title="Runs", url_path="runs"),
         ],
         "Compute": [

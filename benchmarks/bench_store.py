@@ -164,7 +164,9 @@ def measure(run_dir: Path) -> dict[str, tuple[float, float]]:
         "open the run": timed(lambda: queries.open_run(run_dir)),
         "sort by mean KL": timed(lambda: queries.prompts(opened.cursor(), "mean_kl")),
         "sort by p99": timed(lambda: queries.prompts(opened.cursor(), "p99_kl")),
-        "search a word": timed(lambda: queries.prompts(opened.cursor(), where=PromptFilter(text="question 77"))),
+        "search a word": timed(
+            lambda: queries.prompts(opened.cursor(), where=PromptFilter(text="question 77"))
+        ),
         "open a response (its tokens)": timed(lambda: queries.tokens(opened.cursor(), anywhere())),
         "open a token (both lists)": timed(lambda: queries.token(opened.cursor(), anywhere(), 50)),
         "plain: sort by GROUP BY over Parquet": timed(lambda: plain_sort(run_dir)),

@@ -7,6 +7,7 @@ from kl_core.jobs import launch
 from kl_core.store import runs
 from kl_core.ui import (
     cached,
+    carry_out,
     charts_view,
     copy_link,
     explore_view,
@@ -47,8 +48,8 @@ if not infos:
     st.stop()
 
 with st.container(key="toolbar"):
-    run_column, view_column, measure_column, open_column, link_column = st.columns(
-        [4, 2.9, 2.6, 1.5, 1.3], vertical_alignment="bottom"
+    run_column, view_column, measure_column, export_column, open_column, link_column = st.columns(
+        [3.6, 2.9, 2.4, 1.4, 1.6, 1.4], vertical_alignment="bottom"
     )
     with run_column:
         info = inputs.run_picker(infos, place, sample_run)
@@ -79,15 +80,19 @@ if not summary.get("prompts"):
 with view_column:
     view = inputs.view_picker(place)
 if view == "tokens":
-    tokens_view.show(info, summary, place)
+    listed = tokens_view.show(info, summary, place)
+    with export_column:
+        carry_out.tokens(info, summary, place, listed)
 elif view == "charts":
     charts_view.show(info, summary, place)
+    with export_column:
+        carry_out.charts(info, summary)
 else:
     with measure_column:
         measure = inputs.measure_picker(place, summary)
     if summary.get("measure") is None:
         inputs.offer_scoring(info, summary)
-    explore_view.show(info, summary, measure, place)
+    explore_view.show(info, summary, measure, place, export_column)
 state.remember(place)
 if missing := state.missing(place):
     note.caption(missing)

@@ -15,8 +15,6 @@ if not infos:
         "the page Score locally."
     )
 else:
-    chosen = run_list.table(infos)
-    if chosen is not None:
-        run_list.detail(chosen)
+    run_list.show(infos)
 st.caption("Each run is a folder; deleting it deletes the run.")
 st.text(f"Folder of the runs: {root}")

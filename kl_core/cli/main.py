@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from kl_core.cli import compute, runs_commands, tokens_command
+from kl_core.cli import compute, export_command, notes_commands, runs_commands, tokens_command
 from kl_core.errors import (
     InputError,
     KLExplorerError,
@@ -37,6 +37,10 @@ app.command("compare", short_help="Compare two local models exactly.")(compute.c
 app.command("tokens", short_help="Extract the tokens where two models differ.")(
     tokens_command.tokens_command
 )
+app.command("export", short_help="Write any view of a run as CSV, JSON, Parquet, HTML or zip.")(
+    export_command.export_command
+)
+app.add_typer(notes_commands.app, name="notes")
 app.add_typer(runs_commands.app, name="runs")
 
 

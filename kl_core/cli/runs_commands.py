@@ -1,4 +1,4 @@
-"""`runs`: list, show, resume, cancel, delete."""
+"""`runs`: list, show, compare, rename, resume, cancel, delete."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.compute import finish
-from kl_core.cli.output import one_line, print_json, print_summary, progress_line
+from kl_core.cli.output import counted, one_line, print_json, print_summary, progress_line
+from kl_core.cli.pair_command import RunId, compare_command
 from kl_core.errors import InputError
 from kl_core.jobs.again import work_of
-from kl_core.store import runs
+from kl_core.store import run_sizes, runs
 from kl_core.store.summary import run_summary
 
-app = typer.Typer(help="List, show, resume, cancel and delete runs.", no_args_is_help=True)
-RunId = Annotated[
-    str, typer.Argument(help="A run's id, or a part only it has.", show_default=False)
-]
+app = typer.Typer(
+    help="List, show, compare, rename, resume, cancel and delete runs.", no_args_is_help=True
+)
+app.command("compare")(compare_command)
 
 
 @app.command("list")
@@ -34,7 +35,13 @@ def list_command(runs_dir: options.RunsDir = None, as_json: options.Json = False
     for info in infos:
         models = " → ".join(name for name in (info.model1, info.model2) if name)
         state = progress_line(info.status) if info.status.active else info.state
-        print(f"{info.id}  {state:<10}  {one_line(info.title, 40)}  {one_line(models, 60)}")
+        space = run_sizes.said(run_sizes.size_bytes(info.path))
+        title = one_line(info.title, 40)
+        print(f"{info.id}  {state:<10} {space:>9}  {title}  {one_line(models, 60)}")
+    if infos:
+        use = run_sizes.disk_use((info.path for info in infos), root)
+        used, free = run_sizes.said(use.used_bytes), run_sizes.said(use.free_bytes)
+        print(f"{counted(len(infos), 'run')}, {used}; {free} free")
 
 
 @app.command("show")
@@ -42,8 +49,30 @@ def show_command(
     run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
 ) -> None:
     """The summary of a run, with its problems."""
-    summary = run_summary(runs.find_run(runs.root_or_default(runs_dir), run))
-    print_json(summary) if as_json else print_summary(summary)
+    run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
+    summary = run_summary(run_dir) | {
+        "name": runs.read_name(run_dir),
+        "size_bytes": run_sizes.size_bytes(run_dir),
+    }
+    if as_json:
+        print_json(summary)
+        return
+    if summary["name"]:
+        print(f"{one_line(summary['name'], runs.NAME_LIMIT)}")
+    print_summary(summary)
+    print(f"On disk: {run_sizes.said(summary['size_bytes'])}")
+
+
+@app.command("rename")
+def rename_command(
+    run: RunId,
+    name: Annotated[str, typer.Argument(help="What to call it; '' for its own title.")],
+    runs_dir: options.RunsDir = None,
+) -> None:
+    """Give a run a name; its id stays."""
+    run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
+    runs.rename_run(run_dir, name)
+    print(f"{run_dir.name} is now called {one_line(runs.run_info(run_dir).title, 120)}.")
 
 
 @app.command("resume")
@@ -90,6 +119,8 @@ def _as_json(info: runs.RunInfo) -> dict[str, Any]:
         "run_dir": str(info.path),
         "kind": info.kind,
         "title": info.title,
+        "name": info.name,
+        "size_bytes": run_sizes.size_bytes(info.path),
         "state": info.state,
         "created": info.created,
         "model1": info.model1,

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from kl_core.errors import InputError
+from kl_core.formats.high_tokens import Bounds, ScoreType, prefix_text, tokens_object
 from kl_core.formats.reader import read_entries
 from kl_core.numeric.divergence import normalized_kl
 from kl_core.records import ProblemLog, ScoredEntry, ScoredResponse, prompt_text
 from kl_core.store.schema import NORMALIZED_MIN_KL
 
-ScoreType = Literal["kl", "normalized"]
-
 
 @dataclass(frozen=True, slots=True)
 class TokensRequest:
-    """Which tokens to extract.
+    """Which tokens to extract from which files.
 
     Attributes:
         min_threshold, max_threshold: bounds of the score, both included.
@@ -33,6 +32,11 @@ class TokensRequest:
     score: ScoreType
     min_kl: float = NORMALIZED_MIN_KL
 
+    @property
+    def bounds(self) -> Bounds:
+        """The same without the folder."""
+        return Bounds(self.min_threshold, self.max_threshold, self.score, self.min_kl)
+
 
 def extract(request: TokensRequest, log: ProblemLog) -> dict[str, Any]:
     """The object the `tokens` command writes, highest score first.
@@ -40,49 +44,39 @@ def extract(request: TokensRequest, log: ProblemLog) -> dict[str, Any]:
     Raises:
         InputError: no result file in the folder, or a threshold that is no number.
     """
-    for bound in (request.min_threshold, request.max_threshold, request.min_kl):
-        if bound is not None and not np.isfinite(bound):
-            raise InputError(f"a threshold of {bound} means nothing; give a finite number")
+    bounds = request.bounds
+    bounds.check()
     entries: list[dict[str, Any]] = []
     results = 0
     for entry in read_entries(request.results_dir, None, log):
         if isinstance(entry, ScoredEntry):
             results += 1
             for scored in entry.responses:
-                entries.extend(_of_response(request, entry, scored))
+                entries.extend(_of_response(bounds, entry, scored))
     if not results:
         raise InputError(
             f"no result file (_kl.json) in {request.results_dir}; make some with score --output-dir"
         )
-    entries.sort(key=lambda row: (-row["score"], row["source_file"], row["response_idx"]))
-    for row in entries:
-        for name in ("score", "kl_divergence", "entropy1", "entropy2"):
-            row[name] = _plain(row[name])
-    return {
-        "score_type": request.score,
-        "min_threshold": request.min_threshold,
-        "max_threshold": request.max_threshold,
-        "num_entries": len(entries),
-        "entries": entries,
-    }
+    return tokens_object(bounds, entries)
 
 
 def _of_response(
-    request: TokensRequest, entry: ScoredEntry, scored: ScoredResponse
+    bounds: Bounds, entry: ScoredEntry, scored: ScoredResponse
 ) -> Iterator[dict[str, Any]]:
     values = scored.measures
     score = values.headline
-    if request.score == "normalized":
+    if bounds.score == "normalized":
         ratio = normalized_kl(values.headline, values.entropy1, values.entropy2)
-        score = np.where(values.headline >= request.min_kl, ratio, np.nan)
-    top = np.inf if request.max_threshold is None else request.max_threshold
+        score = np.where(values.headline >= bounds.min_kl, ratio, np.nan)
+    top = np.inf if bounds.most is None else bounds.most
     with np.errstate(invalid="ignore"):
-        chosen = np.flatnonzero((score >= request.min_threshold) & (score <= top))
+        chosen = np.flatnonzero((score >= bounds.least) & (score <= top))
     tokens = [position.token for position in scored.response.positions]
+    texts, data = [token.text for token in tokens], [token.data for token in tokens]
     for index in chosen.tolist():
         yield {
             "prompt": prompt_text(entry.entry.prompt),
-            "prefix_response": prefix_text(tokens[:index]),
+            "prefix_response": prefix_text(texts[:index], data[:index]),
             "token": tokens[index].text,
             "score": float(score[index]),
             "kl_divergence": float(values.headline[index]),
@@ -92,18 +86,3 @@ def _of_response(
             "response_idx": scored.response.index,
             "token_position": index,
         }
-
-
-def prefix_text(tokens: list[Any]) -> str:
-    """The text before a token, joined by bytes; special tokens add nothing."""
-    data = b"".join(
-        token.data if token.data is not None else token.text.encode("utf-8", "replace")
-        for token in tokens
-    )
-    return data.decode("utf-8", errors="replace")
-
-
-def _plain(value: float) -> float | str | None:
-    if np.isnan(value):
-        return None
-    return value if np.isfinite(value) else "inf"

@@ -50,6 +50,8 @@ class RunConnection:
 def run_version(run_dir: Path) -> str:
     """A cheap key: the newest database, or how many parts a live run has."""
     database = newest_database(run_dir)
+    if database is not None and not _touched_since(run_dir / "parts", database):
+        return database.name
     heads = committed(run_dir, "responses")
     if database is None or (heads and _newest(heads) > database.stat().st_mtime):
         return f"live-{len(heads)}"
@@ -219,6 +221,14 @@ def _over_parts(run_dir: Path) -> duckdb.DuckDBPyConnection:
     for statement in statements():
         connection.execute(statement)
     return connection
+
+
+def _touched_since(folder: Path, database: Path) -> bool:
+    """Whether a file came into the folder after the database was made."""
+    try:
+        return folder.stat().st_mtime > database.stat().st_mtime
+    except FileNotFoundError:
+        return False
 
 
 def _newest(paths: list[Path]) -> float:

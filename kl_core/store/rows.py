@@ -12,11 +12,12 @@ import pyarrow as pa
 from kl_core.measures import position_keys, unscored
 from kl_core.numeric.divergence import normalized_kl
 from kl_core.records import Response, ScoredEntry, ScoredResponse, TokenDist, prompt_text
-from kl_core.store import schema
+from kl_core.store import forms, schema
 
 _SCALARS = ("response_id", "position", "token", "piece", "data", "token_id", "special")
 _MARKS = ("rank1", "rank2", "censored", "same_top", "reason", "span_start", "span_end")
-_FROM_MEASURES = {
+# column of `tokens` → field of TokenMeasures
+FROM_MEASURES = {
     "kl": "headline",
     "kl_reverse": "reverse",
     "js": "js",
@@ -73,7 +74,9 @@ class TokenColumns:
     def __init__(self) -> None:
         self._lists: dict[str, list[Any]] = {name: [] for name in (*_SCALARS, *_MARKS)}
         self._floats: dict[str, list[np.ndarray[Any, Any]]] = {n: [] for n in schema.MEASURES}
+        self._lists |= {name: [] for name in schema.RESTORING}
         self._top1, self._top2 = CandidateLists(), CandidateLists()
+        self._forms = forms.Forms()
         self._rows = 0
 
     def __len__(self) -> int:
@@ -102,6 +105,8 @@ class TokenColumns:
             "reason": scored.reasons,
             "span_start": [span[0] if span else None for span in spans],
             "span_end": [span[1] if span else None for span in spans],
+            "sampled_logprob": [position.logprob for position in positions],
+            "input_reason": [position.reason for position in positions],
         }
         for name, values in columns.items():
             self._lists[name].extend(values)
@@ -111,13 +116,24 @@ class TokenColumns:
         ):
             self._top1.add(position.dist, keys1)
             self._top2.add(dist2, keys2)
+            self._add_form("1", position.dist)
+            self._add_form("2", dist2)
             # a first candidate of unknown identity (below -1) agrees with nothing we can tell
             both = keys1 and keys2 and min(keys1[0], keys2[0]) >= 0
             self._lists["same_top"].append(keys1[0] == keys2[0] if both else None)
 
+    def _add_form(self, side: str, dist: TokenDist | None) -> None:
+        form = None if dist is None else self._forms.of(dist)
+        self._lists[f"form{side}"].append(form)
+        for name, stored in (("pieces", forms.stored_pieces), ("data", forms.stored_data)):
+            value = None if dist is None or form is None else stored(dist, form)
+            self._lists[f"{name}{side}"].append(value)
+
     def _add_measures(self, scored: ScoredResponse) -> None:
-        values = {c: getattr(scored.measures, f) for c, f in _FROM_MEASURES.items()}
-        values["normalized"] = normalized_kl(values["kl"], values["entropy1"], values["entropy2"])
+        values = {c: getattr(scored.measures, f) for c, f in FROM_MEASURES.items()}
+        with np.errstate(invalid="ignore"):  # inf − inf, from other people's result files
+            ratio = normalized_kl(values["kl"], values["entropy1"], values["entropy2"])
+        values["normalized"] = ratio
         for name, array in values.items():
             self._floats[name].append(np.asarray(array, dtype=np.float64))
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import time
+import unicodedata
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from kl_core.store.schema import SCHEMA_VERSION
 State = Literal["starting", "running", "done", "cancelled", "failed", "died"]
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_GRACE_S = 60.0
+NAME_LIMIT = 120
+_NAME_FILE = "name.json"
+_UNSEEN = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\ufeff"
 _RUN_NAME = re.compile(r"\d{8}-\d{6}-[a-z]+-[a-z0-9]{4,32}")
 
 
@@ -46,7 +50,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """One run of a list."""
+    """One run of a list; `name` is what a person called it, `title` that or its own title."""
 
     id: str
     path: Path
@@ -57,6 +61,7 @@ class RunInfo:
     model1: str | None
     model2: str | None
     request: dict[str, Any]
+    name: str | None = None
 
     @property
     def state(self) -> State:
@@ -179,17 +184,56 @@ def run_info(run_dir: Path) -> RunInfo:
     """
     params = read_params(run_dir)
     request = params.get("request") or {}
+    name = read_name(run_dir)
     return RunInfo(
         id=run_dir.name,
         path=run_dir,
         kind=str(params["kind"]),
-        title=str(params.get("title") or params["kind"]),
+        title=name or str(params.get("title") or params["kind"]),
         created=str(params.get("created", "")),
         status=read_status(run_dir),
         model1=params.get("model1"),
         model2=params.get("model2"),
         request=request if isinstance(request, dict) else {},
+        name=name,
     )
+
+
+def rename_run(run_dir: Path, name: str) -> None:
+    """Call a run something; an empty name gives it its own title back.
+
+    The name is kept beside the run (name.json); the id and the parameters stay.
+
+    Raises:
+        InputError: the name is too long, or holds characters that nobody can see.
+    """
+    clean = " ".join(name.split())
+    if len(clean) > NAME_LIMIT:
+        raise InputError(
+            f"a name has at most {NAME_LIMIT} characters and this one has {len(clean)}; shorten it"
+        )
+    if odd := next((char for char in clean if _unseen(char)), None):
+        raise InputError(f"the name holds the invisible character U+{ord(odd):04X}; leave it out")
+    if not run_dir.is_dir():
+        raise InputError(f"run {run_dir.name} is not here any more; `runs list` shows the others")
+    if clean:
+        write_json(run_dir / _NAME_FILE, {"name": clean})
+    else:
+        (run_dir / _NAME_FILE).unlink(missing_ok=True)
+
+
+def read_name(run_dir: Path) -> str | None:
+    """What a person called the run; None for a run without a usable name."""
+    record = read_json(run_dir / _NAME_FILE)
+    name = record.get("name") if isinstance(record, dict) else None
+    if not isinstance(name, str):
+        return None
+    seen = "".join(char for char in name if char.isspace() or not _unseen(char))
+    return " ".join(seen.split())[:NAME_LIMIT] or None
+
+
+def _unseen(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") or char in _UNSEEN
 
 
 def list_runs(root: Path) -> list[RunInfo]:

@@ -40,6 +40,20 @@ MEASURES = (
     "rest2",
 )
 
+# What only the result files need (restore.py): model 1's log-probability and reason as they
+# were read, and the candidates' bytes and pieces where they do not follow from the text
+# (forms.py). NULL in runs of versions before schema 2.
+RESTORING = {
+    "sampled_logprob": pa.float64(),
+    "input_reason": pa.string(),
+    "form1": pa.int8(),
+    "form2": pa.int8(),
+    "pieces1": pa.list_(pa.string()),
+    "pieces2": pa.list_(pa.string()),
+    "data1": pa.list_(pa.binary()),
+    "data2": pa.list_(pa.binary()),
+}
+
 TOKENS = pa.schema(
     [
         ("response_id", pa.int64()),
@@ -59,6 +73,7 @@ TOKENS = pa.schema(
         ("span_end", pa.int32()),
         ("top1", pa.list_(CANDIDATE)),
         ("top2", pa.list_(CANDIDATE)),
+        *RESTORING.items(),
     ]
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kl_core.store import queries, runs
+from kl_core.store.query import Cursor
 
 TOP_PROMPTS = 10
 _FIGURES = {
@@ -84,7 +85,7 @@ def json_number(value: Any) -> Any:
     return value
 
 
-def _top_prompts(cursor: queries.Cursor) -> list[dict[str, Any]]:
+def _top_prompts(cursor: Cursor) -> list[dict[str, Any]]:
     rows = queries.prompts(cursor, "mean_kl", limit=TOP_PROMPTS).to_pylist()
     return [
         {

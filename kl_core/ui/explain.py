@@ -8,27 +8,41 @@ from __future__ import annotations
 
 from typing import Any
 
+from kl_core.ui import explain_kinds
+from kl_core.ui.explain_kinds import Around
 from kl_core.ui.figures import nats, ordinal
 
 _SHORT_LIST, _RUNAWAY = 5, 5
 Sentence = list[tuple[str, bool]]
 
 
-def sentences(token: dict[str, Any], measure: str | None) -> list[Sentence]:
-    """What to say about a row of `tokens`; `measure` is the run's, None for raw data."""
+def sentences(token: dict[str, Any], measure: str | None, around: Around = ()) -> list[Sentence]:
+    """What to say about a row of `tokens`, the headline first.
+
+    Args:
+        measure: the run's, None for raw data.
+        around: neighbouring tokens (store.token_tables.around_query), for bytes and spans.
+    """
+    kind = explain_kinds.sentence(token, around)
+    kinds: list[Sentence] = [[(kind, False)]] if kind else []
     if measure is None:
-        return [*_raw(token), *_space(token)]
-    out = [_headline(token, measure), *_meaning(token, measure), _sampled(token, measure)]
-    return [*(sentence for sentence in out if sentence), *_space(token)]
+        return [*_raw(token), *kinds]
+    out = [_headline(token, measure, around), *kinds, _sampled(token, measure)]
+    out += _meaning(token, measure)
+    return [sentence for sentence in out if sentence]
 
 
-def _headline(token: dict[str, Any], measure: str) -> Sentence:
+def _headline(token: dict[str, Any], measure: str, around: Around) -> Sentence:
     kl, lower = token["kl"], token["kl_lower"]
+    if kl is None and token["span_start"] is not None:
+        return [
+            ("No KL here, an alignment span: ", True),
+            (explain_kinds.span(token, around), False),
+        ]
     if kl is None:
         reason = token["reason"] or "the two sides could not be aligned here"
-        ratio = token["log_ratio"]
-        also = f" The log-ratio of the span is {nats(ratio)}." if ratio is not None else ""
-        return [("No KL at this position: ", True), (f"{reason}.{also}", False)]
+        bound = f" Certainly it is ≥ {nats(lower)} nats." if lower is not None else ""
+        return [("No KL at this position: ", True), (f"{reason}.{bound}", False)]
     if measure == "full":
         return [("KL here is exactly ", False), (nats(kl), True), (" nats.", False)]
     if lower is None:
@@ -52,12 +66,11 @@ def _meaning(token: dict[str, Any], measure: str) -> list[Sentence]:
         )
         return [[(text, False)]]
     certified = (
-        "≥ is certified: no two full distributions that agree with the lists have less. "
-        "≈ gives a token missing from a list that list's smallest probability, and "
-        "certifies nothing."
+        "≥ is certified: no full distributions that agree with the lists have less. ≈ fills a "
+        "list's gaps with its smallest probability, and certifies nothing."
     )
     if runs_low(token["kl"], token["kl_lower"]):
-        certified += " Here the estimate lies below the bound: trust the bound."
+        certified += " Here ≈ lies below the bound: trust the bound."
     return [[(certified + _doubt(token), False)]]
 
 
@@ -103,15 +116,6 @@ def _ranked(token: dict[str, Any], side: int, measure: str) -> str:
     if measure == "full" or rank > listed:
         return f"{ordinal(rank)} under model {side}"
     return f"{ordinal(rank)} in model {side}'s list"
-
-
-def _space(token: dict[str, Any]) -> list[Sentence]:
-    """A token of spaces alone is drawn as dots; say so."""
-    text = token["token"]
-    if not text or text.strip(" "):
-        return []
-    what = "a single space" if len(text) == 1 else f"{len(text)} spaces"
-    return [[(f"This token is {what}, drawn as “{'·' * min(len(text), 8)}”.", False)]]
 
 
 def _raw(token: dict[str, Any]) -> list[Sentence]:

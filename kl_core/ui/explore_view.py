@@ -5,28 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from kl_core.numeric.intervals import half_width
 from kl_core.store import queries
 from kl_core.store.runs import RunInfo
 from kl_core.ui import (
     cached,
-    charts,
+    carry_out,
+    charts_view,
     figures,
+    notes_view,
     problems,
     prompt_table,
     response_header,
     response_view,
     table_request,
+    token_cache,
     token_data,
 )
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MeasureName
 
-_CHART = {"displayModeBar": False, "displaylogo": False}
 
-
-def show(info: RunInfo, summary: dict[str, Any], measure: MeasureName, place: Explore) -> None:
-    """The prompts of a run and the response that is open."""
+def show(
+    info: RunInfo,
+    summary: dict[str, Any],
+    measure: MeasureName,
+    place: Explore,
+    export: DeltaGenerator,
+) -> None:
+    """The prompts of a run and the response that is open; `export` holds the export's button."""
     with st.container(key="columns"):
         left, right = st.columns([5, 7], gap="medium")
     with left:
@@ -34,10 +43,14 @@ def show(info: RunInfo, summary: dict[str, Any], measure: MeasureName, place: Ex
         prompt_id, found = prompt_table.show(info.path, request, place, summary)
         _counts(info, summary, found if request.where else None)
         lower = st.container(key="charts")
+    row = None
+    if prompt_id is not None:
+        with right:
+            row = _response(info, measure, place)
+    with export:
+        carry_out.prompts(info, summary, request, row)
     if prompt_id is None:
         return
-    with right:
-        row = _response(info, measure, place)
     with lower:
         _charts(info, row, measure, place, summary)
 
@@ -45,9 +58,12 @@ def show(info: RunInfo, summary: dict[str, Any], measure: MeasureName, place: Ex
 def _response(info: RunInfo, measure: MeasureName, place: Explore) -> dict[str, Any] | None:
     assert place.prompt is not None
     prompt = queries.prompt(cached.cursor(info.path), place.prompt)
-    title, picker = st.columns([3, 2], vertical_alignment="top")
+    title, note, picker = st.columns([5.2, 1.5, 3.8], vertical_alignment="top")
     with title:
         response_header.show_prompt((prompt or {}).get("prompt") or "(empty prompt)")
+    if prompt is not None:
+        with note:
+            notes_view.editor(info.path, prompt, key="note_prompt")
     with picker:
         row = response_view.choose(info.path, place)
     if row is None:
@@ -66,10 +82,10 @@ def _counts(info: RunInfo, summary: dict[str, Any], found: int | None) -> None:
     ]
     if summary["without_logprobs"]:
         parts.append(f"{figures.count(summary['without_logprobs'])} without logprobs")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(" · ".join(parts), width="content")
-        if mean := run_mean(summary):
-            st.caption(mean, width="content", help=MEAN_HELP)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="counts"):
+        mean = run_mean(summary)
+        said = " · ".join([*parts, mean] if mean else parts)
+        st.caption(said, width="content", help=MEAN_HELP if mean else None)
         problems.button(info.path)
 
 
@@ -85,7 +101,8 @@ def run_mean(summary: dict[str, Any]) -> str:
     if mean is None:
         return ""
     sign = "" if summary.get("measure") == "full" else "≈ "
-    interval = f" ± {figures.nats(1.96 * error)}" if error else ""
+    half = half_width(error, summary.get("prompts"))
+    interval = f" ± {figures.nats(half)}" if half else ""
     return f"mean KL {sign}{figures.nats(mean)}{interval}"
 
 
@@ -103,51 +120,18 @@ def _charts(
         else:
             st.caption("There are no log-probabilities here, so there is nothing to draw.")
     with whole:
-        column = "kl_lower" if measure == "kl_lower" else "kl"
-        _histogram(info, column if summary.get("measure") else "surprisal1", summary)
+        charts_view.small_histogram(info, summary, place, certified=measure == "kl_lower")
 
 
 def _by_position(info: RunInfo, row: dict[str, Any], measure: MeasureName, place: Explore) -> None:
-    data = cached.token_view(info.path, row["response_id"], measure, -1, 0)
-    # a chart of its own after each jump, so that the same bar can be clicked again
-    key = f"chart_{info.id}_{row['response_id']}_{measure}_{place.jump}"
-
-    def clicked() -> None:
-        points = st.session_state[key]["selection"]["points"]
-        if points:
-            place.go(int(points[0]["x"]))
-
-    st.plotly_chart(
-        charts.by_position(data["values"], data["threshold"], data["signed"]),
-        key=key,
-        on_select=clicked,
-        selection_mode="points",
-        config=_CHART,
+    data = token_cache.token_view(info.path, row["response_id"], measure, -1, 0, place.scale)
+    charts_view.by_position(
+        info,
+        row,
+        measure,
+        token_data.MEASURES[measure].label,
+        data["values"],
+        data["threshold"],
+        data["signed"],
+        place,
     )
-    st.caption(
-        f"{token_data.MEASURES[measure].label} along response {row['slot'] + 1}, in nats; "
-        "click a position to go to that token."
-    )
-
-
-def _histogram(info: RunInfo, column: str, summary: dict[str, Any]) -> None:
-    bins = queries.histogram(cached.cursor(info.path), column)
-    if not bins.num_rows:
-        st.caption("No token of this run has a value to count.")
-        return
-    marks = {}
-    if column == "kl":
-        marks = {
-            "median": summary["median_kl"],
-            "90 %": summary["p90_kl"],
-            "99 %": summary["p99_kl"],
-        }
-    st.plotly_chart(
-        charts.histogram(bins, list(marks.values())),
-        key=f"histogram_{info.id}_{column}",
-        config=_CHART,
-    )
-    shown = {"kl": "KL", "kl_lower": "certified KL", "surprisal1": "Surprisal"}[column]
-    known = [f"{name} {figures.nats(value)}" for name, value in marks.items() if value is not None]
-    lines = f" Dotted: {', '.join(known)}." if known else ""
-    st.caption(f"{shown} of every scored token of the run; both axes are logarithmic.{lines}")

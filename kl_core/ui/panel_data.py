@@ -2,18 +2,17 @@
 
 Both models' lists are aligned on their union: candidates with equal keys are the same
 token. A candidate missing from a list is bounded by that list's smallest probability.
+The browser side cannot read infinities, so what it gets are texts and bar lengths.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
-from kl_core.ui import figures, visible
-
-_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
+from kl_core.ui import explain_kinds, figures, panel_terms, visible
+from kl_core.ui.panel_terms import Terms
 
 
 def build(
@@ -32,6 +31,9 @@ def build(
     sampled = next((row for row in rows if _is_sampled(row, token)), None)
     if sampled is not None:
         sampled["sampled"] = True
+        for side in (1, 2):  # a source may tell the rank among all tokens
+            sampled.setdefault(f"rank{side}", _rank(token[f"rank{side}"]))
+    terms = panel_terms.terms(token, measure)
     return {
         "position": token["position"],
         "token": visible.plain(token["token"]),
@@ -40,10 +42,12 @@ def build(
         "name2": model2 or "",
         "model2": (figures.model_name(model2) or "unnamed") if second else None,
         "besides": "" if full else "known besides the list",
-        "outside": "beyond these" if full else "unseen",
-        "rows": [_public(row) for row in rows],
+        "outside": "beyond" if full else "unseen",
+        "rows": [_public(row, terms, token["kl"], full) for row in rows],
         "rest1": _rest(token["rest1"], top1),
         "rest2": _rest(token["rest2"], top2),
+        "sum": _sum(token["kl"], terms, full),
+        "adds": "adds to KL" if full else "adds to ≈ KL",
     }
 
 
@@ -56,15 +60,20 @@ def align(
     """One dict a token of the union, the likeliest under either model first.
 
     `lp1`, `lp2` are log-probabilities, None outside that list; `cap1`, `cap2` are then
-    the most they can be (natural log), None where nothing bounds them.
+    the most they can be (natural log), None where nothing bounds them. `rank1`, `rank2`
+    are places in the lists, from 1, and `size1`, `size2` the lengths of these.
     """
     rows: dict[Any, dict[str, Any]] = {}
+    sizes = [sum(bool(one["listed"]) for one in top) for top in (top1, top2)]
     for side, candidates in ((1, top1), (2, top2)):
-        for candidate in candidates:
+        for place, candidate in enumerate(candidates, 1):
             row = rows.setdefault(candidate["key"], {"candidate": candidate})
             row[f"lp{side}"] = candidate["logprob"]
             row[f"listed{side}"] = candidate["listed"]
+            if candidate["listed"]:
+                row[f"rank{side}"] = place
     for row in rows.values():
+        row["size1"], row["size2"] = sizes
         for side, candidates, cap in ((1, top1, cap1), (2, top2, cap2)):
             if candidates and f"lp{side}" not in row:
                 row[f"cap{side}"] = cap
@@ -95,32 +104,43 @@ def _is_sampled(row: dict[str, Any], token: dict[str, Any]) -> bool:
     return known is None or "lp1" not in row or math.isclose(row["lp1"], known, abs_tol=1e-6)
 
 
-def _public(row: dict[str, Any]) -> dict[str, Any]:
+def _public(row: dict[str, Any], terms: Terms, kl: float | None, full: bool) -> dict[str, Any]:
     candidate = row["candidate"]
-    text = candidate["token"]
-    kind = "special" if candidate["special"] else "byte" if _BYTE.fullmatch(text) else ""
-    return {
-        "token": visible.plain(text, 40),
-        "kind": kind,
+    shown = {
+        "token": visible.plain(candidate["token"], 40),
+        "kind": explain_kinds.kind(candidate["token"], candidate["special"]),
         "id": candidate["token_id"],
         "sampled": row.get("sampled", False),
         "side1": _side(row, 1),
         "side2": _side(row, 2),
         "delta": _delta(row),
-        "share": _share(row),
+        "term": _term(candidate["key"], terms),
     }
+    return shown | {"says": _says(row, shown, terms.of.get(candidate["key"]), kl, full)}
 
 
 def _side(row: dict[str, Any], side: int) -> dict[str, Any]:
+    """One model's view: probability `p`, and its texts as a share, a logarithm, a rank."""
+    rank = _rank_text(row, side)
     if f"lp{side}" in row:
-        p = math.exp(row[f"lp{side}"])
-        beside = not row[f"listed{side}"]
-        return {"p": p, "text": _probability(p), "bounded": False, "beside": beside}
+        lp = row[f"lp{side}"]
+        p, beside = math.exp(lp), not row[f"listed{side}"]
+        texts = {"text": _probability(p), "log": figures.nats(lp), "rank": rank}
+        return {"p": p, "bounded": False, "beside": beside, **texts}
     cap = row.get(f"cap{side}")
     if cap is None:
-        return {"p": None, "text": "", "bounded": f"cap{side}" in row, "beside": False}
+        texts = dict.fromkeys(("text", "log"), "") | {"rank": rank}
+        return {"p": None, "bounded": f"cap{side}" in row, "beside": False, **texts}
     p = math.exp(cap)
-    return {"p": p, "text": f"≤ {_probability(p)}", "bounded": True, "beside": False}
+    texts = {"text": f"≤ {_probability(p)}", "log": f"≤ {figures.nats(cap)}", "rank": rank}
+    return {"p": p, "bounded": True, "beside": False, **texts}
+
+
+def _rank_text(row: dict[str, Any], side: int) -> str:
+    rank, size = row.get(f"rank{side}"), row[f"size{side}"]
+    if rank:
+        return str(rank)
+    return f"> {size}" if size else ""
 
 
 def _delta(row: dict[str, Any]) -> str:
@@ -135,12 +155,86 @@ def _delta(row: dict[str, Any]) -> str:
     return ""
 
 
-def _share(row: dict[str, Any]) -> str:
-    """What the token adds to the KL, where both sides are known."""
-    lp1, lp2 = row.get("lp1"), row.get("lp2")
-    if lp1 is None or lp2 is None:
+def _term(key: int, terms: Terms) -> dict[str, Any] | None:
+    """What the candidate adds to the KL: its text, its bar from −1 to 1, how sure it is."""
+    value = terms.of.get(key)
+    if value is None:
+        return None
+    finite = [abs(v) for v in (*terms.of.values(), terms.others or 0.0) if math.isfinite(v)]
+    longest = max(finite, default=0.0)
+    bar = math.copysign(1.0, value) if math.isinf(value) else value / longest if longest else 0.0
+    return {"text": _short(value), "bar": round(bar, 4), "assumed": key in terms.assumed}
+
+
+def _short(value: float) -> str:
+    """A signed figure of at most seven characters, for a narrow column."""
+    size = abs(value)
+    if size == 0 or size >= 0.1:
+        return figures.signed(value)
+    text = f"{value:+.3f}" if size >= 0.001 else f"{value:+.0e}".replace("e-0", "e-")
+    return text.replace("-", "−")
+
+
+def _sum(kl: float | None, terms: Terms, full: bool) -> dict[str, str] | None:
+    """What the terms shown add up to."""
+    if kl is None or not terms.of:
+        return None
+    if not full:
+        return {
+            "text": f"= {figures.nats(kl)}",
+            "says": "The parts add up to the estimate, ≈ "
+            f"{figures.nats(kl)} nats. Hatched: the smallest entry of a list stands in.",
+        }
+    others = figures.signed(terms.others)
+    return {
+        "text": f"= {figures.nats(kl)}",
+        "says": f"The parts shown and {others} of all other tokens add up to the KL, "
+        f"{figures.nats(kl)} nats.",
+    }
+
+
+def _says(
+    row: dict[str, Any], shown: dict[str, Any], term: float | None, kl: float | None, full: bool
+) -> str:
+    """All of a row's figures in one line, for the keyboard and for screen readers."""
+    parts = [f"{shown['token']}: {_said_of(row, shown, 1)}"]
+    if row["size2"]:
+        parts.append(_said_of(row, shown, 2))
+    if shown["delta"]:
+        parts.append(f"ln P − ln Q {shown['delta']}")
+    if term is not None:
+        guess = " (the smallest entry of a list stands in)" if shown["term"]["assumed"] else ""
+        sign = "" if full else "≈ "
+        parts.append(f"adds {figures.signed(term)} to KL {sign}{figures.nats(kl)}{guess}")
+    certain = panel_terms.interval(row)
+    if certain is not None and not full and row["size2"]:
+        parts.append(_said_certain(certain))
+    return "; ".join(part for part in parts if part) + "."
+
+
+def _said_of(row: dict[str, Any], shown: dict[str, Any], side: int) -> str:
+    view, size, rank = shown[f"side{side}"], row[f"size{side}"], row.get(f"rank{side}")
+    if not view["text"]:
         return ""
-    return f"adds p·ln(p/q) = {figures.signed(math.exp(lp1) * (lp1 - lp2))} nats to KL(1‖2)"
+    logarithm = f"ln {view['log']}"
+    if rank:
+        of = f" of {size}" if rank <= size else ""
+        return f"{view['text']} ({logarithm}), {figures.ordinal(rank)}{of} for model {side}"
+    what = "known besides the list" if view["beside"] else f"outside the {size} listed"
+    return f"{view['text']} ({logarithm}) for model {side}, {what}"
+
+
+def _said_certain(certain: tuple[float, float | None]) -> str:
+    least, most = certain
+    if most is None:
+        return f"its own p·ln(p/q) is ≥ {figures.signed(least)}"
+    if least == most:
+        return f"its own p·ln(p/q) is {figures.signed(least)}"
+    return f"its own p·ln(p/q) lies in {figures.signed(least)} … {figures.signed(most)}"
+
+
+def _rank(rank: int | None) -> int | None:
+    return rank if rank and rank > 0 else None
 
 
 def _rest(rest: float | None, top: Iterable[Any]) -> str:
@@ -148,4 +242,10 @@ def _rest(rest: float | None, top: Iterable[Any]) -> str:
 
 
 def _probability(p: float) -> str:
-    return "0" if p == 0 else f"{p:.3f}" if p >= 0.001 else f"{p:.0e}".replace("e-0", "e−")
+    return (
+        "0"
+        if p == 0
+        else f"{p:.3f}"
+        if p >= 0.001
+        else f"{p:.0e}".replace("e-0", "e-").replace("-", "−")
+    )

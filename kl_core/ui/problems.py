@@ -18,7 +18,7 @@ def button(run_dir: Path) -> None:
     if not found:
         return
     word = "problem" if found == 1 else "problems"
-    with st.popover(f"{figures.count(found)} {word}", width="content"):
+    with st.popover(f"{figures.count(found)} {word}", type="tertiary", width="content"):
         listing(run_dir, found)
 
 

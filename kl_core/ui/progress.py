@@ -38,7 +38,7 @@ def card(run_dir: Path, key: str, what: str = "") -> Status:
         poll_s = POLL_IMPORT_S if "-import-" in run_dir.name else POLL_S
         st.fragment(_live, run_every=poll_s)(run_dir, key, what)
     else:
-        _draw(run_dir, status, key)
+        draw(run_dir, status, key)
     return status
 
 
@@ -51,10 +51,11 @@ def _live(run_dir: Path, key: str, what: str) -> None:
     status = launch.status(run_dir)
     if not status.active:
         st.rerun()
-    _draw(run_dir, status, key, what)
+    draw(run_dir, status, key, what)
 
 
-def _draw(run_dir: Path, status: Status, key: str, what: str = "") -> None:
+def draw(run_dir: Path, status: Status, key: str, what: str = "") -> None:
+    """Draw the card as of now, without refreshing it."""
     with st.container(border=True, key=f"progress_{key}"):
         if what:
             st.caption(what)

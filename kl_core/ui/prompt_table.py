@@ -94,11 +94,15 @@ def _grid(
 def _marked(table: pa.Table, rows: list[int]) -> Any:
     """The table with the chosen row tinted."""
     frame: pd.DataFrame = table.to_pandas()
+    # as plain lists: the table also makes text of each curve, which NumPy does slowly
+    frame["spark"] = pd.Series(table["spark"].to_pylist(), dtype=object)
 
-    def tint(row: Any) -> list[str]:
-        return [f"background-color: {TINT}" if row.name in rows else ""] * len(row)
+    def tint(whole: pd.DataFrame) -> pd.DataFrame:
+        styles = pd.DataFrame("", index=whole.index, columns=whole.columns)
+        styles.loc[rows] = f"background-color: {TINT}"
+        return styles
 
-    styled: Any = frame.style.apply(tint, axis=1)
+    styled: Any = frame.style.apply(tint, axis=None)
     for name in frame.columns:
         kind = FIGURES[name].kind if name in FIGURES else ""
         if kind in _PRINTED:

@@ -1,91 +1,173 @@
-"""The list of runs and the card of one of them."""
+"""The Runs page: the list, which refreshes itself while a run works, and one run's card."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
+from kl_core.store import run_sizes, runs
+from kl_core.store.run_sizes import Counts
 from kl_core.store.runs import RunInfo
-from kl_core.ui import figures, progress
+from kl_core.ui import figures, progress, run_actions, run_choice, visible
 from kl_core.ui.prompt_table import TINT
+from kl_core.ui.run_choice import ListRequest
 
 _ROW_PX, _MAX_ROWS = 35, 12
+_CHOSEN, _CHECKED, _HEADS = "runs_chosen", "runs_checked", "runs_heads"
 
 
-def table(infos: list[RunInfo]) -> RunInfo | None:
-    """One row a run, newest first; a click anywhere in a row chooses it."""
-    key = "runs_table"
-    rows = [_row(info) for info in infos]
+def show(infos: list[RunInfo]) -> None:
+    """The whole page body; a part of the page of its own while a run works."""
+    live = any(info.status.active for info in infos)
+    st.fragment(_body, run_every=progress.POLL_S if live else None)(live)
+
+
+def _body(was_live: bool) -> None:
+    infos = runs.list_runs(runs.default_root())
+    if was_live and not any(info.status.active for info in infos):
+        st.rerun()  # once, at the end: nothing is left to refresh for
+    request = run_choice.request(infos)
+    shown = run_choice.arranged(infos, request)
+    _disk(infos, shown)
+    if not shown:
+        st.text("No run fits the filter; clear it to see all." if infos else "No runs are left.")
+        return
+    chosen = _table(shown, request)
+    _checked(infos)
+    _detail(chosen)
+
+
+def _disk(infos: list[RunInfo], shown: list[RunInfo]) -> None:
+    use = run_sizes.disk_use((info.path for info in infos), runs.default_root())
+    held = len(infos) if len(shown) == len(infos) else f"{len(shown):,} of {len(infos):,}"
+    noun = "run" if len(infos) == 1 else "runs"
+    st.caption(
+        f"{held} {noun} · {run_sizes.said(use.used_bytes)} on disk · "
+        f"{run_sizes.said(use.free_bytes)} free"
+    )
+
+
+def _table(infos: list[RunInfo], request: ListRequest) -> RunInfo:
+    """One row a run; a click in a row chooses it, on a head sorts, a box checks it."""
     ids = [info.id for info in infos]
-    chosen = st.session_state.get("runs_chosen")
-    tinted = ids.index(chosen) if chosen in ids else 0
-    frame = pd.DataFrame(rows)
-
-    def tint(row: Any) -> list[str]:
-        return [f"background-color: {TINT}" if row.name == tinted else ""] * len(row)
+    heads = st.session_state.get(_HEADS, 0)
+    # another list is another table: rows are known by their place, so that what is
+    # checked in one order must never be read in another
+    digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:12]
+    key = f"runs_table_{digest}_{heads}"
+    checked = st.session_state.setdefault(_CHECKED, [])
+    if st.session_state.get(_CHOSEN) not in ids:
+        st.session_state[_CHOSEN] = ids[0]
+    at = ids.index(st.session_state[_CHOSEN])
 
     def clicked() -> None:
-        cells = st.session_state[key]["selection"]["cells"]
-        if cells and cells[0][0] < len(ids):
-            st.session_state["runs_chosen"] = ids[cells[0][0]]
+        found = st.session_state[key]["selection"]
+        if found["columns"]:
+            st.session_state[_HEADS] = heads + 1
+            run_choice.sort_by(found["columns"][0])
+            return
+        hidden = [run for run in checked if run not in ids]
+        st.session_state[_CHECKED] = hidden + [ids[row] for row in found["rows"]]
+        if found["cells"]:
+            st.session_state[_CHOSEN] = ids[found["cells"][0][0]]
 
+    held = run_sizes.counts(info.path for info in infos)
+    frame = pd.DataFrame([_row(info, held.get(info.path)) for info in infos])
+
+    def tint(row: Any) -> list[str]:
+        return [f"background-color: {TINT}" if row.name == at else ""] * len(row)
+
+    rows = [ids.index(run) for run in checked if run in ids]
     st.dataframe(
         frame.style.apply(tint, axis=1),
         key=key,
         on_select=clicked,
-        selection_mode=["single-cell", "single-column"],  # no sorting: see prompt_table
+        # columns can be chosen so that heads do not sort by themselves: see prompt_table
+        selection_mode=["single-cell", "single-column", "multi-row"],
+        selection_default={"selection": {"rows": rows}},
         hide_index=True,
-        height=_ROW_PX * (min(_MAX_ROWS, len(rows)) + 1) + 3,
-        column_config={
-            "progress": st.column_config.ProgressColumn(
-                "progress", format="percent", min_value=0, max_value=1, width=110
-            )
-        },
+        height=_ROW_PX * (min(_MAX_ROWS, len(infos)) + 1) + 3,
+        column_config=_config(request),
     )
-    return infos[tinted]
+    return infos[at]
 
 
-def _row(info: RunInfo) -> dict[str, Any]:
+def _config(request: ListRequest) -> dict[str, Any]:
+    config = st.column_config
+    columns: dict[str, Any] = {
+        name: config.TextColumn(name, width=width, alignment="right")
+        for name, width in (("prompts", 66), ("responses", 76), ("tokens", 84), ("size", 72))
+    }
+    columns["progress"] = config.ProgressColumn(
+        "progress", format="%d %%", min_value=0, max_value=100, width=96
+    )
+    head = run_choice.HEADS_OF.get(request.sort)
+    if head is not None:
+        arrow = "↓" if request.descending else "↑"
+        columns[head] = columns.get(head, {}) | {"label": f"{head} {arrow}"}
+    return columns
+
+
+def _row(info: RunInfo, counts: Counts | None) -> dict[str, Any]:
     done = 1.0 if info.state == "done" else progress.fraction(info.status)
+    title = info.name or (info.title if info.title != info.kind else "")
     return {
         "state": info.state,
-        "title": figures.one_line(info.title, 60) if info.title != info.kind else "",
+        "name": visible.plain(figures.one_line(title, 60)),
         "kind": info.kind,
-        "model 1": figures.shortened(figures.model_name(info.model1)),
-        "model 2": figures.shortened(figures.model_name(info.model2)),
-        "progress": done,
+        "model 1": visible.plain(figures.shortened(figures.model_name(info.model1))),
+        "model 2": visible.plain(figures.shortened(figures.model_name(info.model2))),
+        "progress": int(100 * done),
+        "prompts": figures.count(counts.prompts if counts else None),
+        "responses": figures.count(counts.responses if counts else None),
+        "tokens": figures.count(counts.tokens if counts else None),
+        "size": run_sizes.said(run_sizes.size_bytes(info.path)),
         "started": info.created[:16].replace("T", " "),
         "run": info.id,
     }
 
 
-def detail(info: RunInfo) -> None:
+def _checked(infos: list[RunInfo]) -> None:
+    """What can be done with the checked runs: delete those that do not work."""
+    by_id = {info.id: info for info in infos}
+    checked = [by_id[run] for run in st.session_state[_CHECKED] if run in by_id]
+    if not checked:
+        return
+    idle = [info for info in checked if not info.status.active]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{figures.counted(len(checked), 'run')} checked", width="content")
+        with st.popover("Delete checked runs", disabled=not idle, key=run_actions.popover("many")):
+            run_actions.delete(idle, "checked")
+        st.button("Uncheck all", on_click=_uncheck)
+    if len(idle) < len(checked):
+        working = figures.counted(len(checked) - len(idle), "checked run")
+        st.caption(f"{working} still at work; cancel before deleting.")
+
+
+def _uncheck() -> None:
+    st.session_state[_CHECKED] = []
+    st.session_state[_HEADS] = st.session_state.get(_HEADS, 0) + 1  # a table without ticks
+
+
+def _detail(info: RunInfo) -> None:
     """State, command and buttons of one run."""
     st.subheader("Selected run")
-    st.text(f"{info.id}\n{figures.one_line(info.title, 120)}")
-    status = progress.card(info.path, info.id)
+    st.text(f"{visible.plain(info.title, 130)}\n{info.id}")
+    status = launch.status(info.path)
+    progress.draw(info.path, status, info.id)
     usable = status.state == "done" or progress.kept(info.path)
     with st.container(horizontal=True):
         if st.button(
             "Open in Explore", key=f"open_{info.id}", type="primary" if usable else "secondary"
         ):
             st.switch_page("pages/explore.py", query_params={"run": info.id})
-        with st.popover("Delete", disabled=status.active):
-            _delete(info)
-
-
-def _delete(info: RunInfo) -> None:
-    st.text(f"This removes the folder of run {info.id} for good.")
-    if not st.button("Delete for good", key=f"delete_{info.id}"):
-        return
-    try:
-        launch.delete(info.path)
-    except (KLExplorerError, OSError) as error:
-        st.text(f"The run was not deleted: {error}.")
-        return
-    st.session_state.pop("runs_chosen", None)
-    st.rerun()
+        with st.popover("Rename", key=run_actions.popover(f"rename_{info.id}")):
+            run_actions.rename(info)
+        with st.popover(
+            "Delete", disabled=status.active, key=run_actions.popover(f"delete_{info.id}")
+        ):
+            run_actions.delete([info], info.id)

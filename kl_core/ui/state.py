@@ -38,7 +38,7 @@ class Explore:
         range: bounds of figures, each `column:low:high` with either end empty.
         layout, second, scale: how a response is read (response_view); `second` is the
             slot of the response beside it.
-        score, least, most, floor, grouped: the list of tokens (tokens_view).
+        score, least, most, floor, grouped, find: the list of tokens (tokens_view).
         start, jump: where the token view has to go, and a count of such requests.
         drawn: what the token view shows; drawn anew, it starts at `position`.
         missing: part of the address → what it asked for in vain.
@@ -66,6 +66,7 @@ class Explore:
     most: str | None = None
     floor: str | None = None
     grouped: str | None = None
+    find: str | None = None
     start: int | None = None
     jump: int = 0
     drawn: str = ""

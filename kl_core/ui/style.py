@@ -18,10 +18,17 @@ header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
 .stMainBlockContainer h1 { font-size: 1.45rem; padding: 0 0 .6rem }
 .stMainBlockContainer h2, .stMainBlockContainer h3 { font-size: 1rem; padding: .2rem 0 }
 .st-key-toolbar { padding-right: 2.4rem }
+.st-key-tokens_controls [data-testid="stWidgetLabel"],
 .st-key-toolbar [data-testid="stWidgetLabel"] { min-height: 0; margin-bottom: 0 }
+.st-key-tokens_controls [data-testid="stWidgetLabel"] p,
 .st-key-toolbar [data-testid="stWidgetLabel"] p { font-size: .72rem; opacity: .75 }
-.st-key-prompts [data-testid="stElementToolbar"] { opacity: 0; transition: opacity .12s }
-.st-key-prompts:hover [data-testid="stElementToolbar"] { opacity: 1 }
+/* it lies over the filter, and searches and saves the shown page alone */
+.st-key-prompts [data-testid="stElementToolbar"] { display: none }
+.st-key-turn_order button { padding: 0; min-width: 0 }
+.st-key-counts [data-testid="stCaptionContainer"] p { font-size: .72rem }
+.st-key-counts { column-gap: .2rem; row-gap: .2rem }
+.st-key-counts button { padding: 0 .2rem; min-height: 1.6rem; font-size: .76rem }
+.st-key-tokens_pages button { min-height: 1.6rem; padding: 0 .6rem; font-size: .78rem }
 [data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700;
   font-size: 1.1rem }
 [data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums }

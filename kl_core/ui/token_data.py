@@ -7,110 +7,135 @@ where not known, and the string "inf" where infinite.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
+from kl_core.store.schema import NORMALIZED_MIN_KL
 from kl_core.ui import visible
+from kl_core.ui.colour_scale import Scale, choose
+from kl_core.ui.reading_measures import MEASURES, MeasureName, measures_for
 
-MeasureName = Literal["kl", "kl_lower", "surprisal1", "log_ratio"]
+__all__ = ["MEASURES", "MeasureName", "build", "coloured", "measures_for", "scale"]
+
 CENSORED, UNSCORED, SPECIAL, CONTINUES, BREAK, PARAGRAPH = 1, 2, 4, 8, 16, 32
+SPAN, SPAN_FIRST, SPAN_LAST = 64, 128, 256
+COLUMNS = (
+    "token",
+    "data",
+    "special",
+    "kl",
+    "kl_lower",
+    "log_ratio",
+    "logprob1",
+    "logprob2",
+    "censored",
+    "reason",
+    "span_start",
+    "span_end",
+)
+"""Columns of the store's `tokens` that every view needs; `column` names the measure's."""
+_NEGATED = {"surprisal1": "logprob1", "surprisal2": "logprob2"}
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One way to colour the text.
+def column(name: MeasureName) -> str:
+    """The stored column behind a measure."""
+    return _NEGATED.get(name, name)
 
-    Attributes:
-        label: as the picker and the legend name it.
-        help: one line on what it means.
-        sign: what to put in front of its figures ("≥" certified, "≈" estimated).
-        signed: values of both signs; blue for model 1, red for model 2.
+
+def scale(
+    name: MeasureName,
+    summary: Mapping[str, Any],
+    text: str | None = None,
+    quantiles: Mapping[str, float | None] | None = None,
+) -> Scale:
+    """The scale of a measure: the reader's (`text`, see colour_scale), or the run's own.
+
+    Args:
+        quantiles: of the measure over the run; KL and surprisal do without, for `summary`
+            has the ends of theirs.
     """
-
-    name: MeasureName
-    label: str
-    help: str
-    sign: str = ""
-    signed: bool = False
-
-
-MEASURES: dict[MeasureName, Measure] = {
-    "kl": Measure("kl", "KL(1‖2)", "Divergence of model 2 from model 1 at each token, in nats."),
-    "kl_lower": Measure(
-        "kl_lower", "KL, certified ≥", "No pair of full distributions has less.", "≥ "
-    ),
-    "log_ratio": Measure(
-        "log_ratio",
-        "log-ratio",
-        "ln P − ln Q of the sampled token, in nats. Its mean estimates KL(1‖2) only for text "
-        "sampled from model 1 at temperature 1 without truncation.",
-        signed=True,
-    ),
-    "surprisal1": Measure(
-        "surprisal1", "surprisal, model 1", "−ln P of the sampled token under model 1, in nats."
-    ),
-}
-
-
-def measures_for(measure: str | None) -> list[MeasureName]:
-    """What a run of this measure can be coloured by.
-
-    Raw responses (None) know only surprisal; whole vocabularies ("full") need no bound.
-    """
-    if measure is None:
-        return ["surprisal1"]
-    return [name for name in MEASURES if name != "kl_lower" or measure != "full"]
-
-
-def scale(name: MeasureName, summary: dict[str, Any]) -> tuple[float, float]:
-    """(value of full colour, underline threshold) in nats, fixed for the run."""
-    column = "surprisal_scale_max" if name == "surprisal1" else "kl_scale_max"
-    top = float(summary.get(column) or 1.0)
-    return top, top / (2 if name == "surprisal1" else 4)
+    measure = MEASURES[name]
+    ends = {
+        "kl": "kl_scale_max",
+        "kl_lower": "kl_scale_max",
+        "surprisal1": "surprisal_scale_max",
+    }
+    automatic = summary.get(ends[name]) if name in ends else None
+    return choose(text, quantiles or {}, automatic, measure.threshold, measure.ranks)
 
 
 def build(
-    tokens: pa.Table, name: MeasureName, summary: dict[str, Any], identity: str
+    tokens: pa.Table, name: MeasureName, summary: Mapping[str, Any], identity: str
 ) -> dict[str, Any]:
-    """The token view's `data`: constant for a response and a measure.
+    """The token view's `data` without its scale: the same for a response and a measure.
 
     Args:
-        tokens: one row a position, in order, with the columns of the store.
-        summary: the run's figures, for the fixed scale.
+        tokens: one row a position, in order, with COLUMNS and the measure's column.
+        summary: the run's figures: its measure, and its scale until `coloured` sets another.
         identity: names the response, so that the browser keeps what it has drawn.
 
     The caller sets `start`, the position to select when the view first appears.
     """
     columns = tokens.to_pydict()
     joined = visible.join_characters(columns["token"], columns["data"])
-    surprisal = [None if v is None else -v for v in columns["logprob1"]]
-    values = surprisal if name == "surprisal1" else columns[name]
-    top, threshold = scale(name, summary)
-    second, exact = summary.get("measure") is not None, summary.get("measure") == "full"
-    return {
-        "id": f"{identity}/{name}",
+    kind, measure = summary.get("measure"), MEASURES[name]
+    second, exact = kind is not None, kind == "full"
+    data = {
+        "id": identity,
         "text": ["" if text is None else visible.show(text) for text in joined],
         "label": [visible.plain(text) for text in columns["token"]],
         "flags": _flags(columns, joined, raw=not second),
-        "values": _numbers(values),
+        "values": _numbers(_values(columns, name)),
         "kl": _numbers(columns["kl"]) if second else None,
         "lower": _numbers(columns["kl_lower"]) if second and not exact else None,
         "logprob1": _numbers(columns["logprob1"]),
         "logprob2": _numbers(columns["logprob2"]) if second else None,
-        "reasons": _reasons(columns),
-        "max": top,
-        "threshold": threshold,
-        "signed": MEASURES[name].signed,
-        "sign": MEASURES[name].sign,
-        "measure": MEASURES[name].label,
+        "reasons": _reasons(columns, name),
+        "kl_sign": MEASURES["kl"].sign_in(kind),
+        "signed": measure.signed,
+        "sign": measure.sign_in(kind),
+        "measure": measure.label,
+        "unit": measure.unit,
+        "name": name,
         "start": -1,
+    }
+    return coloured(data, scale(name, summary))
+
+
+def coloured(data: Mapping[str, Any], shown: Scale) -> dict[str, Any]:
+    """The same data on a scale; `look` changes with whatever changes colours."""
+    return {
+        **data,
+        "look": f"{data['name']}/{shown.low:g}/{shown.top:g}/{shown.said}",
+        "low": shown.low,
+        "max": shown.top,
+        "threshold": shown.threshold,
+        "log": shown.log,
+        "said": shown.said,
     }
 
 
-def _flags(columns: dict[str, list[Any]], joined: Sequence[str | None], raw: bool) -> list[int]:
+def _values(columns: Mapping[str, list[Any]], name: MeasureName) -> list[Any]:
+    values = columns[column(name)]
+    if name in _NEGATED:
+        return [None if value is None else -value for value in values]
+    if name == "normalized":
+        return [value if _counts(kl) else None for value, kl in _pairs(values, columns["kl"])]
+    return list(values)
+
+
+def _counts(kl: float | None) -> bool:
+    """Whether KL is large enough for KL/(H1+H2) to say something."""
+    return kl is not None and kl >= NORMALIZED_MIN_KL
+
+
+def _pairs(first: Sequence[Any], second: Sequence[Any]) -> zip[tuple[Any, Any]]:
+    return zip(first, second, strict=True)
+
+
+def _flags(columns: Mapping[str, list[Any]], joined: Sequence[str | None], raw: bool) -> list[int]:
     flags = []
     for place, text in enumerate(joined):
         flag = CENSORED if columns["censored"][place] else 0
@@ -120,21 +145,36 @@ def _flags(columns: dict[str, list[Any]], joined: Sequence[str | None], raw: boo
         flag |= CONTINUES if text is None else 0
         if text and text.endswith("\n") and not columns["special"][place]:
             flag |= BREAK | (PARAGRAPH if text.endswith("\n\n") else 0)
-        flags.append(flag)
+        flags.append(flag | _span(columns, place))
     return flags
 
 
-def _no_value(columns: dict[str, list[Any]], place: int) -> bool:
+def _span(columns: Mapping[str, list[Any]], place: int) -> int:
+    """Whether a position is part of an alignment span of several, and an end of it."""
+    start, end = columns["span_start"][place], columns["span_end"][place]
+    if start is None or end - start < 2:
+        return 0
+    first = SPAN_FIRST if place == start else 0
+    return SPAN | first | (SPAN_LAST if place == end - 1 else 0)
+
+
+def _no_value(columns: Mapping[str, list[Any]], place: int) -> bool:
     return columns["kl"][place] is None and columns["log_ratio"][place] is None
 
 
-def _reasons(columns: dict[str, list[Any]]) -> dict[str, str]:
+def _reasons(columns: Mapping[str, list[Any]], name: MeasureName) -> dict[str, str]:
     """Position → why it has no value, and what an alignment span covers."""
     out = {str(i): text for i, text in enumerate(columns["reason"]) if text}
     for place, start in enumerate(columns["span_start"]):
         if start is not None:
             end = columns["span_end"][place]
-            out.setdefault(str(place), f"aligned as one span with positions {start}–{end - 1}")
+            said = f"aligned as one span with positions {start}–{end - 1}"
+            before = out.get(str(place))
+            out[str(place)] = f"{before}; {said}" if before and said not in before else said
+    if name == "normalized":
+        for place, kl in enumerate(columns["kl"]):
+            if kl is not None and not _counts(kl):
+                out.setdefault(str(place), f"KL below {NORMALIZED_MIN_KL:g} nats: no KL/(H1+H2)")
     return out
 
 
@@ -147,4 +187,4 @@ def _number(value: float | None) -> float | str | None:
         return None
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    return float(f"{value:.6g}")
+    return float(f"{value:.6g}") if isinstance(value, float) else value

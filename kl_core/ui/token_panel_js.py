@@ -1,56 +1,14 @@
-"""The browser side of the token panel: both models' candidates, back to back."""
+"""The browser side of the token panel: both models' candidates, back to back.
 
-CSS = """
-:host { display: block; container-type: inline-size }
-.panel { --m1: #3a6ea5; --m2: #c2402f; color: var(--st-text-color); font-family: var(--st-font);
-  font-size: 13px; display: grid; grid-template-columns: minmax(0, 1fr) minmax(170px, 26%);
-  gap: 6px 18px; align-items: start }
-.panel.alone { grid-template-columns: minmax(0, 1fr) minmax(170px, 34%) }
-h4 { grid-column: 1 / -1; margin: 2px 0 0; font-size: 13.5px; font-weight: 600;
-  overflow-wrap: anywhere }
-.grid { display: grid; grid-template-columns: minmax(90px, 1fr) minmax(70px, auto) minmax(90px,
-  1fr) 74px;
-  font-family: var(--st-code-font); font-size: 12px; font-variant-numeric: tabular-nums;
-  align-items: center; max-height: 280px; overflow: auto }
-.alone .grid { grid-template-columns: minmax(90px, auto) minmax(60px, 1fr) }
-.grid > * { padding: 2px 0; min-height: 17px }
-.head { color: color-mix(in srgb, var(--st-text-color) 65%, transparent); overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; position: sticky; top: 0; z-index: 1;
-  background: var(--st-background-color) }
-.one { display: flex; justify-content: flex-end; align-items: center; gap: 6px; min-width: 0 }
-.two { display: flex; align-items: center; gap: 6px; min-width: 0 }
-.bar { height: 12px; min-width: 2px; border-radius: 2px; flex: none; max-width: calc(100% - 62px) }
-.one .bar { background: var(--m1) } .two .bar { background: var(--m2) }
-.alone .two .bar { background: var(--m1) }
-.bar.bounded { background: repeating-linear-gradient(135deg,
-  color-mix(in srgb, var(--st-text-color) 48%, transparent) 0 1.5px, transparent 1.5px 4px);
-  min-width: 14px }
-.num { white-space: nowrap }
-.name { text-align: center; padding: 2px 8px; border-radius: 4px; unicode-bidi: isolate;
-  white-space: pre-wrap; overflow-wrap: anywhere; max-width: 150px; margin: 0 6px;
-    justify-self: center }
-.alone .name { text-align: left; margin-left: 0; justify-self: start }
-.sampled .name, .name.sampled { background: var(--st-text-color); color: var(--st-background-color);
-  font-weight: 600 }
-.tag { font-size: 10px; opacity: .7; margin-left: 4px }
-.delta { text-align: right; white-space: nowrap; color: color-mix(in srgb,
-  var(--st-text-color) 75%, transparent) }
-.rest { color: color-mix(in srgb, var(--st-text-color) 65%, transparent) }
-.why { background: var(--st-secondary-background-color); border-radius: 8px; padding: 10px 12px;
-  line-height: 1.5; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
-.why p { margin: 0 0 7px } .why p:last-child { margin: 0 } .why b { font-size: 1.08em }
-.why p:not(:first-child) { font-size: 12px; color: color-mix(in srgb, var(--st-text-color) 78%,
-  transparent) }
-.more { grid-column: 1 / -1; justify-self: start; margin-top: 2px; font: inherit; border: 0;
-  cursor: pointer;
-  background: none; color: var(--st-link-color); padding: 2px 0 }
-@container (max-width: 600px) {
-  .panel, .panel.alone { grid-template-columns: minmax(0, 1fr) }
-}
+Only `textContent` ever receives text of the input. What numbers are shown and whether the
+details are open stays as it is from token to token.
 """
 
 JS = r"""
-const SHOWN = 9;
+const VISIBLE = 9;
+const MODES = [['text', 'p', 'probabilities'], ['log', 'ln p', 'log-probabilities, in nats'],
+  ['rank', 'rank', 'place in each list; * known besides the list']];
+const kept = { mode: 'text', details: false };
 const make = (tag, cls, text) => {
   const el = document.createElement(tag);
   if (cls) el.className = cls;
@@ -63,80 +21,195 @@ export default function ({ parentElement, data }) {
   if (!panel) { panel = make('div'); parentElement.append(panel); }
   panel.className = data.model2 ? 'panel' : 'panel alone';
   panel.setAttribute('role', 'region');
-  panel.setAttribute('aria-live', 'polite');
   panel.setAttribute('aria-label', 'What each model would have said');
-  const what = data.model2 ? 'What each model would have said at token '
-    : 'What the model would have said at token ';
-  const grid = make('div', 'grid');
-  const draw = (all) => {
-    grid.replaceChildren();
-    head(grid, data);
-    data.rows.forEach((row, i) => { if (all || i < SHOWN || row.sampled) line(grid, row, data); });
-    rest(grid, data, data.rows.filter((row, i) => all || i < SHOWN || row.sampled));
-    const hidden = data.rows.filter((row, i) => i >= SHOWN && !row.sampled).length;
-    if (!all && hidden) {
-      const more = make('button', 'more', `show ${hidden} more`);
-      more.onclick = () => draw(true);
-      grid.append(more);
-    }
+  const draw = () => {
+    const left = make('div');
+    left.append(...(data.rows.length ? table(data)
+      : [make('div', 'none', 'No candidate list at this position.')]));
+    const details = facts(data);
+    details.hidden = !kept.details;
+    panel.replaceChildren(head(data, draw, details), left, why(data), details);
   };
-  draw(false);
-  const why = make('div', 'why');
+  draw();
+}
+
+function head(data, draw, details) {
+  const top = make('div', 'top'), tools = make('div', 'tools'), pick = make('span', 'pick');
+  top.append(make('h4', '', (data.model2 ? 'What each model would have said at token '
+    : 'What the model would have said at token ') + data.position), tools);
+  pick.setAttribute('role', 'radiogroup');
+  pick.setAttribute('aria-label', 'Numbers shown');
+  for (const [mode, name, help] of MODES) {
+    const button = make('button', '', name);
+    button.title = 'show ' + help;
+    button.setAttribute('role', 'radio');
+    button.setAttribute('aria-checked', kept.mode === mode);
+    button.onclick = () => {
+      kept.mode = mode;
+      const host = button.getRootNode();
+      draw();
+      host.querySelector('.pick [aria-checked="true"]').focus();
+    };
+    pick.append(button);
+  }
+  const more = make('button', 'more', kept.details ? 'fewer details' : 'details');
+  more.title = 'entropies, unseen mass, what would tighten the bound';
+  more.setAttribute('aria-expanded', kept.details);
+  more.onclick = () => {
+    kept.details = details.hidden;
+    details.hidden = !kept.details;
+    more.textContent = kept.details ? 'fewer details' : 'details';
+    more.setAttribute('aria-expanded', kept.details);
+  };
+  if (data.rows.length) tools.append(pick);
+  tools.append(more);
+  return top;
+}
+
+function why(data) {
+  const box = make('div', 'why');
+  box.tabIndex = 0;
+  box.setAttribute('aria-live', 'polite');
+  box.setAttribute('aria-label', 'What the figures mean');
   for (const sentence of data.sentences) {
     const p = make('p');
     for (const [text, strong] of sentence) p.append(make(strong ? 'b' : 'span', '', text));
-    why.append(p);
+    box.append(p);
   }
-  const body = data.rows.length ? grid : make('div', '', 'No candidate list at this position.');
-  panel.replaceChildren(make('h4', '', what + data.position), body, why);
+  return box;
 }
 
-function head(grid, data) {
-  const one = make('div', 'head', 'model 1 · ' + data.model1);
-  one.title = data.name1;
-  if (!data.model2) { grid.append(make('div', 'head', 'token'), one); return; }
-  one.style.textAlign = 'right';
-  const two = make('div', 'head', 'model 2 · ' + data.model2);
-  two.title = data.name2;
+function table(data) {
+  const grid = make('div', 'grid'), says = make('div', 'says');
+  const sampled = data.rows.findIndex((row) => row.sampled), order = [...data.rows.keys()];
+  // the sampled token is always among those seen without scrolling
+  if (sampled >= VISIBLE) order.splice(VISIBLE - 1, 0, ...order.splice(sampled, 1));
+  const lines = order.map((place, i) => line(data.rows[place], data, i));
+  grid.append(heads(data), ...lines, rest(data));
+  const standing = [data.sum ? data.sum.says : '', data.besides && data.rows.some((row) =>
+    row.side1.beside || row.side2.beside) ? '* ' + data.besides + '.' : '',
+    data.rows.length > VISIBLE ? `${data.rows.length} candidates, scroll for all.` : '']
+    .filter(Boolean).join(' ');
+  says.textContent = standing;
+  let at = -1;
+  const go = (i) => {
+    if (at >= 0) { lines[at].classList.remove('at'); lines[at].removeAttribute('aria-selected'); }
+    at = i;
+    says.textContent = i < 0 ? standing : data.rows[order[i]].says;
+    if (i < 0) { grid.removeAttribute('aria-activedescendant'); return; }
+    lines[i].classList.add('at');
+    lines[i].setAttribute('aria-selected', 'true');
+    grid.setAttribute('aria-activedescendant', lines[i].id);
+  };
+  const reveal = (el) => {
+    const box = grid.getBoundingClientRect(), one = el.getBoundingClientRect(), edge = 22;
+    if (one.top < box.top + edge) grid.scrollTop -= box.top + edge - one.top;
+    if (one.bottom > box.bottom - edge) grid.scrollTop += one.bottom - box.bottom + edge;
+  };
+  grid.tabIndex = 0;
+  grid.setAttribute('role', 'listbox');
+  grid.setAttribute('aria-label', 'Candidates, the likeliest first');
+  grid.addEventListener('mousemove', (e) => {
+    const el = e.target.closest('.cand');
+    if (!el || el.place !== at) go(el ? el.place : -1);
+  });
+  grid.addEventListener('mouseleave', () => go(-1));
+  grid.addEventListener('blur', () => go(-1));
+  grid.addEventListener('keydown', (e) => {
+    const last = lines.length - 1;
+    const to = { ArrowDown: Math.min(at + 1, last), ArrowUp: Math.max(at - 1, 0), Home: 0,
+      End: last }[e.key];
+    if (to === undefined || e.ctrlKey || e.metaKey || e.altKey) return;
+    e.preventDefault();
+    go(to);
+    reveal(lines[to]);
+  });
+  return [grid, says];
+}
+
+function heads(data) {
+  const box = make('div', 'line heads'), one = model(1, data.model1, data.name1);
+  if (!data.model2) { box.append(make('div', 'head', 'token'), one); return box; }
+  one.classList.add('one');
   const delta = make('div', 'head delta', 'Δ nats');
   delta.title = 'ln P − ln Q: positive where model 1 likes the token more';
-  grid.append(one, make('div', 'head'), two, delta);
+  const adds = make('div', 'head adds', data.sum ? data.adds : '');
+  adds.title = 'what the token adds to the KL shown: p·ln(p/q)';
+  box.append(one, make('div'), model(2, data.model2, data.name2), delta, adds);
+  return box;
 }
 
-function bar(side, flip, besides) {
-  const box = make('div', flip ? 'one' : 'two');
-  const fill = make('div', side.bounded ? 'bar bounded' : 'bar');
-  const number = make('span', 'num', side.text);
+function model(number, name, whole) {
+  const head = make('div', 'head model');
+  head.append(make('span', 'word', 'model '), number + ' · ' + name);
+  head.title = `model ${number}: ${whole || name}`;
+  return head;
+}
+
+function bar(side, flip) {
+  const box = make('div', flip ? 'one' : 'two'), text = side[kept.mode];
+  const number = make('span', 'num', side.beside && text ? text + '*' : text);
   if (side.p === null && !side.bounded) return box;
+  const fill = make('div', side.bounded ? 'bar bounded' : 'bar');
   fill.style.width = side.bounded ? '14px' : `calc((100% - 62px) * ${side.p})`;
-  box.title = side.bounded ? "outside this model's list: at most its smallest listed probability"
-    : side.beside ? besides : '';
-  if (side.beside && besides) number.textContent = side.text + '*';
   box.append(...(flip ? [number, fill] : [fill, number]));
   return box;
 }
 
-function line(grid, row, data) {
+function line(row, data, i) {
+  const box = make('div', 'line cand');
   const name = make('div', row.sampled ? 'name sampled' : 'name', row.token);
+  box.place = i;
+  box.id = 'c' + i;
+  box.setAttribute('role', 'option');
+  box.setAttribute('aria-label', (row.sampled ? 'the sampled token ' : '') + row.says);
   name.title = (row.sampled ? 'the sampled token' : '') + (row.id === null ? '' : `  id ${row.id}`);
   if (row.kind) name.append(make('span', 'tag', row.kind));
-  if (!data.model2) { grid.append(name, bar(row.side1, false, data.besides)); return; }
-  const delta = make('div', 'delta', row.delta);
-  delta.title = row.share;
-  grid.append(bar(row.side1, true, data.besides), name, bar(row.side2, false, data.besides), delta);
+  if (!data.model2) { box.append(name, bar(row.side1, false)); return box; }
+  box.append(bar(row.side1, true), name, bar(row.side2, false), make('div', 'delta', row.delta),
+    term(row.term));
+  return box;
 }
 
-function rest(grid, data, shown) {
-  const label = make('div', 'name rest', 'rest');
+function term(part) {
+  const box = make('div', 'term');
+  if (!part) return box;
+  const axis = make('div', 'axis'), fill = make('div', part.assumed ? 'part assumed' : 'part');
+  const half = Math.abs(part.bar) * 50;
+  fill.style.width = half + '%';
+  fill.style.left = (part.bar < 0 ? 50 - half : 50) + '%';
+  axis.append(fill);
+  box.append(axis, make('span', 'num', part.text));
+  return box;
+}
+
+function rest(data) {
+  const box = make('div', 'line rest'), label = make('div', 'name', 'rest');
   label.title = 'probability outside everything shown of that model';
   const text = (value) => value ? value + ' ' + data.outside : '';
-  if (!data.model2) { grid.append(label, make('div', 'rest', text(data.rest1))); return; }
-  const one = make('div', 'one rest', text(data.rest1));
-  grid.append(one, label, make('div', 'two rest', text(data.rest2)), make('div'));
-  if (data.besides && shown.some((row) => row.side1.beside || row.side2.beside)) {
-    const note = make('div', 'rest', '* ' + data.besides);
-    note.style.gridColumn = '1 / -1';
-    grid.append(note);
+  if (!data.model2) { box.append(label, make('div', '', text(data.rest1))); return box; }
+  const sum = make('div', 'sum', data.sum ? data.sum.text : '');
+  sum.title = data.sum ? data.sum.says : '';
+  box.append(make('div', 'one', text(data.rest1)), label, make('div', 'two', text(data.rest2)),
+    make('div', 'delta'), sum);
+  return box;
+}
+
+function facts(data) {
+  const box = make('div', 'details'), rows = make('table');
+  const top = make('tr');
+  top.append(make('th'), make('th', 'n', 'model 1'));
+  if (data.model2) top.append(make('th', 'n', 'model 2'));
+  top.append(make('th'));
+  rows.append(top);
+  for (const fact of data.facts) {
+    const row = make('tr');
+    row.append(make('td', '', fact.label), make('td', 'n', fact.one));
+    if (data.model2) row.append(make('td', 'n', fact.two));
+    row.append(make('td', '', fact.help));
+    rows.append(row);
   }
+  box.append(rows, ...data.notes.map((note) => make('p', '', note)));
+  return box;
 }
 """

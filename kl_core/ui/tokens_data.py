@@ -13,6 +13,7 @@ from typing import Any
 
 from kl_core.store.token_tables import HIGH_NATS, Score
 from kl_core.ui import figures, visible
+from kl_core.ui.colour_scale import Scale
 
 BEFORE_CHARS, TOKEN_CHARS, AFTER_CHARS = 110, 48, 70
 Column = dict[str, Any]
@@ -67,12 +68,14 @@ def columns(score: Score, measure: str | None) -> list[Column]:
     ]
 
 
-def token_rows(rows: Sequence[dict[str, Any]], score: Score, top: float, depth: int = 0) -> list[Row]:
-    """One row a token of `top_tokens_query`; `top` is the value of full colour."""
-    return [_token_row(row, score, top, depth) for row in rows]
+def token_rows(
+    rows: Sequence[dict[str, Any]], score: Score, scale: Scale, depth: int = 0
+) -> list[Row]:
+    """One row a token of `top_tokens_query`; `scale` the run's colours."""
+    return [_token_row(row, score, scale, depth) for row in rows]
 
 
-def _token_row(row: dict[str, Any], score: Score, top: float, depth: int) -> Row:
+def _token_row(row: dict[str, Any], score: Score, scale: Scale, depth: int) -> Row:
     before, token, after, part = in_context(row)
     value = row["score"]
     provider = visible.plain(row["provider"] or "", 24)
@@ -85,8 +88,8 @@ def _token_row(row: dict[str, Any], score: Score, top: float, depth: int) -> Row
         "at": [row["prompt_id"], row["slot"], row["position"]],
         "key": f"{row['response_id']}/{row['position']}",
         "label": label,
-        "heat": _heat(value, top),
-        "high": value >= top / 4,
+        "heat": _heat(value, scale),
+        "high": value >= scale.threshold,
         "depth": depth,
         "cells": {
             "score": figures.nats(value),
@@ -117,11 +120,23 @@ def in_context(row: dict[str, Any]) -> tuple[str, str, str, str]:
         start -= 1
     text = joined[start] or row["token"]
     split = start != place or (place + 1 < len(joined) and joined[place + 1] is None)
-    before = "".join(part or "" for part in joined[:start])[-BEFORE_CHARS:]
-    after = "".join(part or "" for part in joined[place + 1 :])[:AFTER_CHARS]
+    before = _shown([part for part in joined[:start] if part], BEFORE_CHARS, at_end=True)
+    after = _shown([part for part in joined[place + 1 :] if part], AFTER_CHARS)
     cut = text if len(text) <= TOKEN_CHARS else text[: TOKEN_CHARS - 1] + "…"
     part = f"{visible.plain(row['token'])} is a part of this character" if split else ""
-    return visible.show(before), visible.show(cut), visible.show(after), part
+    return before, visible.show(cut), after, part
+
+
+def _shown(parts: Sequence[str], limit: int, at_end: bool = False) -> str:
+    """Token texts in a row made visible, cut to `limit` characters next to the token."""
+    out: list[str] = []
+    for part in reversed(parts) if at_end else parts:
+        if limit <= 0:
+            break
+        kept = part[-limit:] if at_end else part[:limit]
+        limit -= len(kept)
+        out.append(visible.show(kept))
+    return "".join(reversed(out) if at_end else out)
 
 
 def group_columns(sort: str, descending: bool, measure: str | None) -> list[Column]:
@@ -150,12 +165,14 @@ def group_columns(sort: str, descending: bool, measure: str | None) -> list[Colu
     return out
 
 
-def group_rows(rows: Sequence[dict[str, Any]], top: float, opened: tuple[str, bool] | None) -> list[Row]:
+def group_rows(
+    rows: Sequence[dict[str, Any]], scale: Scale, opened: tuple[str, bool] | None
+) -> list[Row]:
     """One row a token text of `token_groups_query`; `opened` is the one shown open."""
-    return [_group_row(row, top, opened) for row in rows]
+    return [_group_row(row, scale, opened) for row in rows]
 
 
-def _group_row(row: dict[str, Any], top: float, opened: tuple[str, bool] | None) -> Row:
+def _group_row(row: dict[str, Any], scale: Scale, opened: tuple[str, bool] | None) -> Row:
     text = visible.plain(row["token"], 60)
     number = ("total", "mean", "median", "max")
     count = ("occurrences", "responses", "prompts", "high")
@@ -167,8 +184,8 @@ def _group_row(row: dict[str, Any], top: float, opened: tuple[str, bool] | None)
         "at": [row["prompt_id"], row["slot"], row["position"]],
         "key": group_key(row["token"], row["special"]),
         "label": label,
-        "heat": _heat(row["mean"], top),
-        "high": (row["mean"] or 0) >= top / 4,
+        "heat": _heat(row["mean"], scale),
+        "high": (row["mean"] or 0) >= scale.threshold,
         "depth": 0,
         "open": opened == (row["token"], row["special"]),
         "cells": {name: figures.nats(row[name]) for name in number}
@@ -193,8 +210,8 @@ def group_of(key: str) -> tuple[str, bool]:
     return key[1:], key[:1] == "s"
 
 
-def _heat(value: float | None, top: float) -> float:
+def _heat(value: float | None, scale: Scale) -> float:
     """Share of the full colour, 0 to 1."""
-    if value is None or math.isnan(value) or top <= 0:
+    if value is None or math.isnan(value):
         return 0.0
-    return round(min(max(value / top, 0.0), 1.0), 3)
+    return round(min(max((value - scale.low) / (scale.top - scale.low), 0.0), 1.0), 3)

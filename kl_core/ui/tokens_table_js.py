@@ -9,14 +9,14 @@ CSS = """
 .heads, .row { display: grid; grid-template-columns: var(--all); column-gap: 10px;
   align-items: center; padding: 0 12px }
 .heads { background: var(--st-secondary-background-color); min-height: 32px;
-  border-bottom: 1px solid var(--st-border-color); scrollbar-gutter: stable; overflow: hidden auto }
+  border-bottom: 1px solid var(--st-border-color); scrollbar-gutter: stable; overflow: hidden }
 .head, .head button { font: inherit; font-size: 12px; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; color: color-mix(in srgb, var(--st-text-color) 72%, transparent) }
 .head button { border: 0; background: none; padding: 2px 0; cursor: pointer }
 .head button:hover, .head.sorted button { color: var(--st-text-color) }
 .head.sorted button { font-weight: 600 }
 .head.num { text-align: right }
-.head.context { text-align: center }
+.head.in { padding-left: 54% }
 .rows { overflow: auto; scrollbar-gutter: stable; max-height: clamp(280px, calc(100vh - 250px),
   1200px); outline: none }
 .rows:focus-visible { box-shadow: inset 0 0 0 2px color-mix(in srgb, var(--st-text-color) 45%,
@@ -35,24 +35,24 @@ CSS = """
   unicode-bidi: isolate }
 .num { text-align: right; font-variant-numeric: tabular-nums }
 .text { color: color-mix(in srgb, var(--st-text-color) 75%, transparent) }
-.context { display: grid; grid-template-columns: minmax(0, 1.25fr) auto minmax(0, 1fr);
-  align-items: center; white-space: pre;
+.cell.in { display: grid; grid-template-columns: 54% minmax(0, 1fr); align-items: center;
+  white-space: pre; line-height: 24px;
   font-family: Charter, "Bitstream Charter", "Source Serif 4", "Source Serif Pro", Georgia,
     "DejaVu Serif", serif; font-size: 14.5px }
 .before { display: flex; justify-content: flex-end; overflow: hidden;
   mask-image: linear-gradient(90deg, transparent, #000 28px) }
-.after { overflow: hidden; mask-image: linear-gradient(270deg, transparent, #000 28px) }
+.on { display: flex; min-width: 0; overflow: hidden;
+  mask-image: linear-gradient(270deg, transparent, #000 28px) }
 .before, .after { color: color-mix(in srgb, var(--st-text-color) 80%, transparent);
   unicode-bidi: isolate }
-.before > span, .after > span { flex: none; unicode-bidi: isolate }
-.token { border-radius: 2px; padding: 2px 0; unicode-bidi: isolate; max-width: 38cqw;
-  overflow: hidden; text-overflow: ellipsis; outline: 1px solid color-mix(in srgb,
-  var(--st-text-color) 26%, transparent) }
-.high { border-bottom: 2px solid var(--hot-line) }
+.before > span, .after, .token { flex: none; unicode-bidi: isolate }
+.token { border-radius: 2px; color: var(--st-text-color);
+  box-shadow: inset 0 -1px 0 color-mix(in srgb, var(--st-text-color) 30%, transparent) }
+.token.high, .word.high { box-shadow: inset 0 -2px 0 var(--hot-line) }
 .m { font-family: var(--st-code-font); font-size: .8em; opacity: .65 }
-.what { font-family: var(--st-code-font); font-size: 12.5px; display: flex; gap: 7px;
+.cell.what { font-family: var(--st-code-font); font-size: 12.5px; display: flex; gap: 7px;
   align-items: center }
-.what .word { white-space: pre; overflow: hidden; text-overflow: ellipsis; padding: 1px 4px;
+.word { white-space: pre; overflow: hidden; text-overflow: ellipsis; padding: 1px 4px;
   border-radius: 2px; unicode-bidi: isolate }
 .tag { font-size: 10px; opacity: .7; font-family: var(--st-font) }
 .twist { border: 0; background: none; color: inherit; cursor: pointer; font: inherit; padding: 2px;
@@ -66,7 +66,7 @@ CSS = """
 @container (max-width: 600px) { .heads, .row { grid-template-columns: var(--narrow);
   column-gap: 7px; padding-left: 8px; padding-right: 8px }
   .row.inner { grid-template-columns: var(--inner-narrow); padding-left: 18px }
-  .hide1 { display: none } .context { font-size: 13.5px } }
+  .hide1 { display: none } .cell.in { font-size: 13.5px } }
 """
 
 JS = r"""
@@ -77,6 +77,7 @@ const make = (tag, cls, text) => {
   if (text !== undefined) el.textContent = text;
   return el;
 };
+const KINDS = { context: 'in', token: 'what', num: 'num', text: 'text' };
 const marked = (el, text) => {
   text.split(/[\ue000\ue001]/).forEach((part, k) => {
     if (part) el.append(k % 2 ? make('span', 'm', part) : document.createTextNode(part));
@@ -152,7 +153,7 @@ class List {
   }
 
   head(column) {
-    const el = make('div', `head ${column.kind}${column.hide ? ' hide' + column.hide : ''}`);
+    const el = make('div', `head ${KINDS[column.kind]}${column.hide ? ' hide' + column.hide : ''}`);
     el.title = column.help;
     if (!column.sort) { el.textContent = column.head; return el; }
     const button = make('button', '', column.head + (column.arrow ? ' ' + column.arrow : ''));
@@ -172,7 +173,7 @@ class List {
     if (this.data.inner) el.setAttribute('aria-level', row.depth + 1);
     if (row.open !== undefined) el.setAttribute('aria-expanded', row.open);
     for (const column of row.depth ? this.data.inner : this.data.columns) {
-      const cls = `cell ${column.kind}${column.hide ? ' hide' + column.hide : ''}`;
+      const cls = `cell ${KINDS[column.kind]}${column.hide ? ' hide' + column.hide : ''}`;
       el.append(this.cell(make('div', cls), row, column));
     }
     return el;
@@ -185,12 +186,11 @@ class List {
       const token = marked(make('span', row.high ? 'token high' : 'token'), value[1]);
       token.style.backgroundColor = heat;
       token.title = row.part;
-      const before = make('span', 'before'), after = make('span', 'after');
+      const before = make('span', 'before'), on = make('span', 'on');
       before.append(marked(make('span'), value[0]));
-      after.append(marked(make('span'), value[2]));
-      el.append(before, token, after);
+      on.append(token, marked(make('span', 'after'), value[2]));
+      el.append(before, on);
     } else if (column.kind === 'token') {
-      el.classList.add('what');
       const twist = make('button', 'twist', row.open ? '▾' : '▸');
       twist.tabIndex = -1;
       twist.title = row.open ? 'hide its occurrences' : 'list its highest occurrences';

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from dataclasses import replace
 
@@ -106,3 +107,54 @@ def test_a_broken_folder_does_not_hide_the_others(tmp_path, run_dir):
     broken.mkdir()
     (broken / "params.json").write_text("{")
     assert [info.path for info in runs.list_runs(tmp_path)] == [run_dir]
+
+
+def test_a_name_is_kept_beside_the_run_and_becomes_its_title(run_dir):
+    """The id and the parameters stay; an empty name gives the own title back."""
+    before = (run_dir / "params.json").read_text()
+    assert (runs.run_info(run_dir).name, runs.run_info(run_dir).title) == (None, "a score")
+    runs.rename_run(run_dir, "  base\nagainst   tuned 👍🏽 ")
+    info = runs.run_info(run_dir)
+    assert info.name == info.title == "base against tuned 👍🏽"
+    assert (run_dir / "params.json").read_text() == before
+    assert runs.find_run(run_dir.parent, run_dir.name) == run_dir
+    runs.rename_run(run_dir, " ")
+    assert (runs.run_info(run_dir).name, runs.run_info(run_dir).title) == (None, "a score")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("x" * 121, "120 characters and this one has 121"),
+        ("a\x1b[2Jb", r"U\+001B"),
+        ("abc\u202edef", r"U\+202E"),
+        ("half \ud83d", r"U\+D83D"),
+    ],
+)
+def test_a_name_that_would_not_fit_or_could_deceive_is_refused(run_dir, name, sentence):
+    """The sentence says what to change, and the old name stays."""
+    runs.rename_run(run_dir, "kept")
+    with pytest.raises(InputError, match=sentence):
+        runs.rename_run(run_dir, name)
+    assert runs.run_info(run_dir).name == "kept"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": 3}', '{"name": "\\u0007 \\u202e"}'])
+def test_a_name_file_that_is_none_does_not_hide_the_run(run_dir, text):
+    """Whatever stands in it, the run is listed by its own title."""
+    (run_dir / "name.json").write_text(text)
+    assert [info.title for info in runs.list_runs(run_dir.parent)] == ["a score"]
+
+
+def test_a_name_written_by_hand_is_cut_to_one_clean_line(run_dir):
+    """Read like any text from outside."""
+    (run_dir / "name.json").write_text(json.dumps({"name": "a\n\x1b[31mb" + "c" * 200}))
+    assert runs.read_name(run_dir) == ("a [31mb" + "c" * 200)[:120]
+
+
+def test_a_run_that_was_deleted_elsewhere_cannot_be_named(run_dir):
+    """No folder comes back to life by a name."""
+    shutil.rmtree(run_dir)
+    with pytest.raises(InputError, match="not here any more"):
+        runs.rename_run(run_dir, "x")
+    assert not run_dir.exists()

@@ -76,9 +76,11 @@ def test_prompts_come_sorted_and_paged_and_can_be_searched(tmp_path, entries):
     ids = queries.prompts(cursor)["prompt_id"].to_pylist()
     assert queries.prompt_order(cursor) == ids
     assert queries.prompt_order(cursor, where=PromptFilter(text="question 4")) == [4]
-    assert queries.prompts(cursor, where=PromptFilter(text="question 4"))["prompt_id"].to_pylist() == [4]
+    assert queries.prompts(cursor, where=PromptFilter(text="question 4"))[
+        "prompt_id"
+    ].to_pylist() == [4]
     assert queries.prompt_count(cursor, PromptFilter(text="question 4")) == 1
-    assert queries.prompt_count(cursor, "100%_") == 0
+    assert queries.prompt_count(cursor, PromptFilter(text="100%_")) == 0
 
 
 def test_only_known_columns_can_be_sorted_by(tmp_path, entries):

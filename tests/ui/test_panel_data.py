@@ -1,10 +1,11 @@
 """What the token panel is given, and the sentences beside it."""
 
+import json
 import math
 
 import pytest
 
-from kl_core.ui import explain, panel_data
+from kl_core.ui import explain, explain_kinds, panel_data, panel_facts, token_panel
 
 
 def candidate(token: str, p: float, key: int, listed: bool = True, special: bool = False):
@@ -37,6 +38,16 @@ def row(**changes):
         "rest1": 0.04,
         "rest2": 0.03,
         "entropy1": 0.5,
+        "entropy2": 0.7,
+        "entropy1_full": None,
+        "entropy2_full": 0.9,
+        "js": 0.4,
+        "normalized": 3.3,
+        "kl_tail": 3.1,
+        "kl_rank": -0.2,
+        "span_start": None,
+        "span_end": None,
+        "data": b" Lyon",
         "top1": [candidate(" Lyon", 0.9, 1), candidate(" Paris", 0.06, 2)],
         "top2": [
             candidate(" Paris", 0.94, 2),
@@ -104,8 +115,8 @@ def test_raw_positions_have_one_side() -> None:
     assert all(r["side2"]["text"] == "" for r in made["rows"])
 
 
-def said(token, measure) -> str:
-    sentences = explain.sentences(token, measure)
+def said(token, measure, neighbours=()) -> str:
+    sentences = explain.sentences(token, measure, neighbours)
     return " ".join("".join(text for text, _ in sentence) for sentence in sentences)
 
 
@@ -177,3 +188,154 @@ def test_a_token_of_spaces_is_explained() -> None:
 def test_raw_positions_explain_surprisal() -> None:
     """A raw run speaks of surprisal and of scoring."""
     assert "surprisal" in said(row(top2=None), None)
+
+
+def test_every_number_is_there_as_probability_logarithm_and_rank() -> None:
+    """The switch of the panel has a text for each: bounded, listed and known besides."""
+    rows = panel_data.build(row(rank2=67), "base", "tuned")["rows"]
+    paris, lyon, only2 = rows
+    assert (paris["side2"]["text"], paris["side2"]["log"], paris["side2"]["rank"]) == (
+        "0.940",
+        "−0.0619",
+        "1",
+    )
+    assert (only2["side1"]["log"], only2["side1"]["rank"]) == ("≤ −3.22", "> 2")
+    assert lyon["side2"]["rank"] == "67", "the sampled token's rank among all tokens"
+
+
+def test_a_row_says_all_of_its_figures_in_one_line() -> None:
+    """What hovering or an arrow key shows: both sides, the difference, the contribution."""
+    rows = panel_data.build(row(), "base", "tuned", "floor")["rows"]
+    assert "0.060 (ln −2.81), 2nd of 2 for model 1" in rows[0]["says"]
+    assert "0.940 (ln −0.0619), 1st of 2 for model 2" in rows[0]["says"]
+    assert "ln P − ln Q −2.75" in rows[0]["says"] and "to KL ≈ 4.02" in rows[0]["says"]
+    assert "outside the 2 listed" in rows[2]["says"]
+    assert "lies in" in rows[2]["says"], "a contribution that is only bounded is an interval"
+
+
+def test_the_panel_says_what_its_contributions_add_up_to() -> None:
+    """The estimate for lists, with stand-ins hatched; the whole KL for whole vocabularies."""
+    made = panel_data.build(row(), "base", "tuned", "floor")
+    assert made["adds"] == "adds to ≈ KL" and "estimate, ≈ 4.02" in made["sum"]["says"]
+    assert [r["term"]["assumed"] for r in made["rows"]] == [False, True, True]
+    exact = panel_data.build(row(), "base", "tuned", "full")
+    assert "of all other tokens add up to the KL, 4.02" in exact["sum"]["says"]
+    assert not any(r["term"] and r["term"]["assumed"] for r in exact["rows"])
+
+
+def test_without_a_kl_there_are_no_contributions() -> None:
+    """Raw and unscored positions draw no bars and no sum."""
+    for token, measure in ((row(kl=None), "floor"), (row(top2=None, kl=None), None)):
+        made = panel_data.build(token, "base", "tuned", measure)
+        assert made["sum"] is None and all(r["term"] is None for r in made["rows"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<|eot_id|>", "it ends a turn"),
+        ("<|endoftext|>", "it ends the text"),
+        ("<s>", "it begins the text"),
+        ("<|start_header_id|>", "who speaks"),
+        ("<|reserved_7|>", "a control token"),
+    ],
+)
+def test_special_tokens_are_explained_by_their_name(text: str, words: str) -> None:
+    """The sentence says what the name suggests, and that it is no text."""
+    said_ = said(row(token=text, special=True, data=b""), "floor")
+    assert words in said_ and "adds no text" in said_
+
+
+def around(*tokens, start=20):
+    return [
+        {"position": start + n, "token": text, "data": data, "special": False, "log_ratio": ratio}
+        for n, (text, data, ratio) in enumerate(tokens)
+    ]
+
+
+SNOWMAN = around(
+    (" a", b" a", 0.1),
+    ("<0xE2>", b"\xe2", 0.2),
+    ("<0x98>", b"\x98", 0.3),
+    ("<0x83>", b"\x83", 0.4),
+)
+
+
+@pytest.mark.parametrize("place", [21, 22, 23])
+def test_a_byte_names_the_character_its_neighbours_make(place: int) -> None:
+    """Any of the three bytes of a snowman tells the snowman and where it stands."""
+    one = next(token for token in SNOWMAN if token["position"] == place)
+    token = row(position=place, token=one["token"], data=one["data"])
+    assert explain_kinds.needs_around(token) is not None
+    text = explain_kinds.sentence(token, SNOWMAN)
+    assert "“☃” at positions 21–23" in text
+    assert "no text at all" in explain_kinds.sentence(token, ())
+
+
+def test_a_span_says_what_it_covers_and_why_there_is_no_kl() -> None:
+    """Positions, joined text and the whole span's log-ratio, at each of its positions."""
+    for place in (21, 22):
+        token = row(
+            position=place, kl=None, kl_lower=None, log_ratio=None, span_start=21, span_end=23
+        )
+        inside = around((" x", b" x", 1.0), (" Zür", b" Z", 0.25), ("ich", b"i", None))
+        text = said(token, "floor", inside)
+        assert "Positions 21–22 “␣Zürich” are one span of 2 tokens" in text
+        assert "whole span is +0.250" in text and "tokenizer" in text
+        assert explain_kinds.needs_around(token) == (21, 22)
+
+
+def test_plain_tokens_need_no_neighbours() -> None:
+    """The usual click asks the run for one row."""
+    assert explain_kinds.needs_around(row()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\n\n", "2 line breaks"),
+        ("\t", "1 tab"),
+        ("\u200bzero", "U+200B zero width space"),
+        ("\u202eabc", "U+202E right-to-left override"),
+    ],
+)
+def test_what_cannot_be_seen_is_named(text: str, words: str) -> None:
+    """Blanks are counted, invisible characters called by their names."""
+    assert words in said(row(token=text), "floor")
+
+
+def test_the_details_have_both_entropies_and_the_unseen_mass() -> None:
+    """Each model's figure of each fact, with a line on what it means."""
+    facts = {fact["label"]: fact for fact in panel_facts.build(row(), "floor")["facts"]}
+    assert (facts["entropy of the list"]["one"], facts["entropy of the list"]["two"]) == (
+        "0.500",
+        "0.700",
+    )
+    assert (facts["entropy, all tokens"]["one"], facts["entropy, all tokens"]["two"]) == (
+        "–",
+        "0.900",
+    )
+    assert (facts["unseen"]["one"], facts["unseen"]["two"]) == ("0.0400", "0.0300")
+    assert all(fact["help"] for fact in facts.values())
+
+
+def test_whole_vocabularies_have_no_unseen_mass_in_the_details() -> None:
+    """Under `full` nothing is unknown, so no bound and nothing to tighten."""
+    made = panel_facts.build(row(), "full")
+    words = " ".join([*(fact["label"] for fact in made["facts"]), *made["notes"]])
+    assert "unseen" not in words and "tighten" not in words and "≥" not in words
+
+
+def test_raw_data_says_nothing_of_a_second_model() -> None:
+    """No log Q, no bound, and a row for what is known."""
+    token = row(top2=None, rest2=None, kl=None, kl_lower=None, logprob2=None, rank2=None)
+    made = panel_facts.build(token | {"entropy2": None, "entropy2_full": None}, None)
+    assert made["notes"] == [] and all(fact["two"] == "–" for fact in made["facts"])
+
+
+def test_everything_the_browser_gets_is_plain_json() -> None:
+    """No NaN, no infinity: the browser side cannot read them."""
+    zero = candidate(" never", 0.5, 7) | {"logprob": -math.inf}
+    token = row(kl=math.inf, log_ratio=math.inf, top2=[*row()["top2"], zero])
+    json.dumps(token_panel.data(token, "a", "b", "full"), allow_nan=False)
+    json.dumps(token_panel.data(token | {"top1": [zero]}, "a", "b", "floor"), allow_nan=False)

@@ -4,10 +4,22 @@ import json
 import math
 
 import pyarrow as pa
+import pytest
 
 from kl_core.store import schema
 from kl_core.ui import token_data
-from kl_core.ui.token_data import BREAK, CENSORED, CONTINUES, PARAGRAPH, SPECIAL, UNSCORED
+from kl_core.ui.token_data import (
+    BREAK,
+    CENSORED,
+    CONTINUES,
+    MEASURES,
+    PARAGRAPH,
+    SPAN,
+    SPAN_FIRST,
+    SPAN_LAST,
+    SPECIAL,
+    UNSCORED,
+)
 
 SUMMARY = {"kl_scale_max": 4.0, "surprisal_scale_max": 8.0, "measure": "floor"}
 
@@ -78,16 +90,72 @@ def test_raw_responses_show_surprisal_and_no_second_model() -> None:
 
 
 def test_what_a_run_can_be_coloured_by_depends_on_its_measure() -> None:
-    """Raw responses have surprisal alone, whole vocabularies no certified bound."""
-    assert token_data.measures_for(None) == ["surprisal1"]
-    assert "kl_lower" in token_data.measures_for("floor")
-    assert "kl_lower" not in token_data.measures_for("full")
+    """Raw responses know model 1 alone, whole vocabularies need no bound, lists have no JS."""
+    assert token_data.measures_for({"measure": None}) == ["surprisal1", "entropy1", "rank1"]
+    lists = token_data.measures_for({"measure": "floor", "mean_js": None, "mean_reverse": None})
+    assert lists[:3] == ["kl", "kl_lower", "normalized"]
+    assert not {"js", "kl_reverse"} & set(lists)
+    whole = token_data.measures_for({"measure": "full", "mean_js": 0.1, "mean_reverse": 0.2})
+    assert {"js", "kl_reverse"} < set(whole) and "kl_lower" not in whole
     data = token_data.build(rows({}), "kl", SUMMARY | {"measure": "full"}, "r")
     assert data["lower"] is None and data["kl"] == [0.5]
 
 
+def test_every_measure_is_explained_in_one_line_and_named_apart() -> None:
+    """No label twice, no help without an end, no help that breaks a line."""
+    assert len({measure.label for measure in MEASURES.values()}) == len(MEASURES)
+    for measure in MEASURES.values():
+        assert measure.help.endswith(".") and "\n" not in measure.help
+
+
+def test_estimates_and_bounds_carry_their_sign_and_exact_figures_none() -> None:
+    """≈ before KL from lists, ≥ before the bound, nothing over whole vocabularies."""
+    table = rows({})
+    assert token_data.build(table, "kl", SUMMARY, "r")["sign"] == "≈ "
+    assert token_data.build(table, "kl_lower", SUMMARY, "r")["sign"] == "≥ "
+    assert token_data.build(table, "log_ratio", SUMMARY, "r")["sign"] == ""
+    exact = token_data.build(table, "kl", SUMMARY | {"measure": "full"}, "r")
+    assert exact["sign"] == exact["kl_sign"] == ""
+
+
+def test_the_normalised_value_is_shown_only_where_kl_is_large_enough() -> None:
+    """Below the smallest KL it would divide noise by noise: no value, and a word why."""
+    table = rows(
+        {"kl": 0.5, "normalized": 0.25},
+        {"kl": 0.0099, "normalized": 0.9},
+        {"kl": 0.01, "normalized": 0.1},
+        {"kl": None, "normalized": None, "reason": "no list"},
+    )
+    data = token_data.build(table, "normalized", SUMMARY, "r")
+    assert data["values"] == [0.25, None, 0.1, None]
+    assert data["reasons"] == {"1": "KL below 0.01 nats: no KL/(H1+H2)", "3": "no list"}
+
+
+def test_model_2s_surprisal_and_ranks_are_read_as_they_are_stored() -> None:
+    """−ln Q, whole ranks, and null where the token is outside the list."""
+    table = rows({"rank2": 7}, {"rank2": None, "logprob2": None, "censored": True})
+    assert token_data.build(table, "surprisal2", SUMMARY, "r")["values"] == [1.1, None]
+    ranks = token_data.build(table, "rank2", SUMMARY, "r")
+    assert ranks["values"] == [7, None]
+    assert ranks["log"] and ranks["low"] == 1
+
+
+def test_another_scale_changes_how_a_response_looks_but_not_what_it_is() -> None:
+    """The browser keeps the tokens it drew (`id`) and only colours them anew (`look`)."""
+    data = token_data.build(rows({}), "kl", SUMMARY, "r")
+    shown = token_data.scale("kl", SUMMARY, "0.1:2")
+    other = token_data.coloured(data, shown)
+    assert other["id"] == data["id"] and other["look"] != data["look"]
+    assert (other["low"], other["max"], other["said"]) == (0.1, 2.0, "yours")
+    assert other["threshold"] == pytest.approx(0.1 + 1.9 / 4)
+
+
 def test_a_span_says_which_positions_it_covers() -> None:
     """A position inside an alignment span has no KL of its own, and says why."""
-    table = rows({"kl": None, "span_start": 0, "span_end": 2})
+    one = {"kl": None, "span_start": 0, "span_end": 2}
+    table = rows(one, one | {"reason": "cut elsewhere"}, {})
     data = token_data.build(table, "kl", SUMMARY, "r")
-    assert data["reasons"] == {"0": "aligned as one span with positions 0–1"}
+    said = "aligned as one span with positions 0–1"
+    assert data["reasons"] == {"0": said, "1": f"cut elsewhere; {said}"}
+    spans = SPAN | SPAN_FIRST | SPAN_LAST
+    assert [flag & spans for flag in data["flags"]] == [SPAN | SPAN_FIRST, SPAN | SPAN_LAST, 0]

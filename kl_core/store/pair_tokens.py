@@ -1,0 +1,111 @@
+"""Two runs token by token: sums for the run-level difference, and the tokens of a prompt.
+
+Both tables of tokens are matched by response pair and position; a difference is B − A and
+exists where both runs hold the same token and both know the figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kl_core.store.pair_figures import DEFAULT, FIGURES, Figure, figure
+from kl_core.store.query import Query
+
+_SAME = "coalesce(a.token = b.token, false)"
+
+
+def sums_query() -> Query:
+    """One row a prompt pair over all tokens: what run-level differences are made of.
+
+    For each figure that is a mean: `n_<name>` tokens where both runs have a finite value,
+    `sum_<name>` of B − A over them, `infinite_<name>` tokens where a value is infinite.
+    Besides `tokens` (equal in both), `only_a`, `only_b`, `other` (same place, other token).
+
+    Reads every token of both runs: cache the answer.
+    """
+    means = [one for one in FIGURES.values() if one.mean]
+    differences = ", ".join(f"{_difference(one)} AS d_{one.name}" for one in means)
+    sql = f"""WITH {_sides("kl, t.kl_lower, t.log_ratio, t.logprob2, t.kl_reverse")},
+    joined AS (SELECT coalesce(a.prompt_a, b.prompt_a) AS prompt_a, a.pair IS NOT NULL AS in_a,
+                      b.pair IS NOT NULL AS in_b, {_SAME} AS same, {differences}
+               FROM a FULL JOIN b ON a.pair = b.pair AND a.position = b.position)
+    SELECT prompt_a, count(*) FILTER (WHERE same) AS tokens,
+           count(*) FILTER (WHERE NOT in_b) AS only_a,
+           count(*) FILTER (WHERE NOT in_a) AS only_b,
+           count(*) FILTER (WHERE in_a AND in_b AND NOT same) AS other,
+           {", ".join(_sums(one) for one in means)}
+    FROM joined GROUP BY prompt_a ORDER BY prompt_a"""
+    return Query(sql)
+
+
+def tokens_query(pairs: Sequence[int], name: str = DEFAULT) -> Query:
+    """Positions of paired responses: pair, position, the token and the values of both runs.
+
+    `value_a`, `value_b` and `difference` are the figure's at the token, NULL where not
+    known; `same` says whether both runs hold this token here, `token_b` what B holds.
+
+    Raises:
+        InputError: no such figure.
+    """
+    one = figure(name)
+    kept = (
+        "data, t.special, t.censored, t.reason, t.kl, t.kl_lower, t.kl_reverse, t.log_ratio, "
+        "t.logprob1, t.logprob2"
+    )
+    sql = f"""WITH {_sides(kept, pairs)}
+    SELECT coalesce(a.pair, b.pair) AS pair, coalesce(a.position, b.position) AS position,
+      coalesce(a.token, b.token) AS token, b.token AS token_b,
+      CASE WHEN a.pair IS NULL THEN b.data ELSE a.data END AS data,
+      coalesce(a.special, b.special) AS special, {_SAME} AS same,
+      a.pair IS NOT NULL AS in_a, b.pair IS NOT NULL AS in_b,
+      coalesce(a.censored, false) AS censored_a, coalesce(b.censored, false) AS censored_b,
+      a.reason AS reason_a, b.reason AS reason_b, a.logprob1, a.logprob2 AS logprob2_a,
+      b.logprob2 AS logprob2_b, {one.token.format("a")} AS value_a,
+      {one.token.format("b")} AS value_b, {_difference(one)} AS difference
+    FROM a FULL JOIN b ON a.pair = b.pair AND a.position = b.position ORDER BY 1, 2"""
+    return Query(sql, (*pairs, *pairs))
+
+
+def _sides(columns: str, pairs: Sequence[int] | None = None) -> str:
+    """Common tables `a` and `b`: tokens of paired responses, of some pairs alone or of all."""
+    where = "" if pairs is None else f"WHERE r.pair IN ({', '.join('?' * len(pairs)) or 'NULL'})"
+    return ",\n".join(
+        f"""{side} AS (SELECT r.pair, r.prompt_a, t.position, t.token, t.{columns}
+        FROM run_{side}.tokens t JOIN response_pairs r ON t.response_id = r.response_{side}
+        {where})"""
+        for side in ("a", "b")
+    )
+
+
+def _difference(one: Figure) -> str:
+    value = f"{one.token.format('b')} - {one.token.format('a')}"
+    return f"CASE WHEN a.token = b.token THEN nullif({value}, 'nan'::DOUBLE) END"
+
+
+def _sums(one: Figure) -> str:
+    value = f"d_{one.name}"
+    return (
+        f"count(*) FILTER (WHERE isfinite({value})) AS n_{one.name},\n"
+        f"coalesce(sum({value}) FILTER (WHERE isfinite({value})), 0) AS sum_{one.name},\n"
+        f"count(*) FILTER (WHERE isinf({value})) AS infinite_{one.name}"
+    )
+
+
+def scale_query(name: str = DEFAULT, responses: int = 200) -> Query:
+    """One row, `p99`: of |B − A| at the tokens of evenly spread paired responses.
+
+    Raises:
+        InputError: no such figure.
+    """
+    one = figure(name)
+    kept = "kl, t.kl_lower, t.log_ratio, t.logprob2, t.kl_reverse"
+    every = "greatest(1, (SELECT count(*) FROM response_pairs) // ?)"
+    sql = f"""WITH r AS (SELECT * FROM response_pairs WHERE pair % {every} = 0),
+    a AS (SELECT r.pair, t.position, t.token, t.{kept}
+          FROM run_a.tokens t JOIN r ON t.response_id = r.response_a),
+    b AS (SELECT r.pair, t.position, t.token, t.{kept}
+          FROM run_b.tokens t JOIN r ON t.response_id = r.response_b)
+    SELECT quantile_cont(abs(d), 0.99) FILTER (WHERE isfinite(d)) AS p99 FROM (
+      SELECT {_difference(one)} AS d FROM a JOIN b ON a.pair = b.pair AND a.position = b.position)
+    """
+    return Query(sql, (responses,))

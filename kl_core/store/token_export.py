@@ -1,0 +1,129 @@
+"""The object of the `tokens` command from a run: the same as from its result files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from kl_core.errors import RunError
+from kl_core.formats.high_tokens import Bounds, ScoreType, prefix_text, tokens_object
+from kl_core.formats.result_names import result_name
+from kl_core.records import Entry
+from kl_core.store.query import Cursor, Query
+from kl_core.store.schema import NORMALIZED_MIN_KL
+
+__all__ = ["Bounds", "ScoreType", "chosen_query", "count", "token_object"]
+
+RESPONSES_A_BATCH = 200
+_RESULT = ("_kl.json", "_kl.jsonl", "_kl.json.gz", "_kl.jsonl.gz")
+
+
+def bounds(
+    least: float,
+    most: float | None = None,
+    score: ScoreType = "kl",
+    min_kl: float = NORMALIZED_MIN_KL,
+) -> Bounds:
+    """Bounds with the project's floor for KL/(H1+H2)."""
+    return Bounds(least, most, score, min_kl)
+
+
+def chosen_query(asked: Bounds) -> Query:
+    """The tokens within the bounds with their prompt, without the text before them.
+
+    Raises:
+        InputError: a bound is no number.
+    """
+    asked.check()
+    within, arguments = _within(asked)
+    sql = f"""SELECT r.prompt, t.token, t.{asked.score} AS score, t.kl, t.entropy1, t.entropy2,
+                     r.file, r.entry, r.entries_in_file, r.slot, t.position, t.response_id
+              FROM tokens t JOIN responses r USING (response_id)
+              WHERE {within} ORDER BY t.response_id, t.position"""
+    return Query(sql, arguments)
+
+
+def count(cursor: Cursor, asked: Bounds) -> int:
+    """How many tokens lie within the bounds."""
+    asked.check()
+    within, arguments = _within(asked)
+    return Query(f"SELECT count(*) FROM tokens t WHERE {within}", arguments).number(cursor)
+
+
+def token_object(cursor: Cursor, asked: Bounds) -> dict[str, Any]:
+    """Every token within the bounds, highest first, each with the text before it.
+
+    `source_file` is the result file that holds the token, as --output-dir and the results
+    zip name it.
+
+    Raises:
+        InputError: a bound is no number.
+        RunError: the run has no second model, and so no score.
+    """
+    measured = Query("SELECT count(*) FROM summary WHERE measure IS NOT NULL").number(cursor)
+    if not measured:
+        raise RunError("this run has responses of one model alone, so no token has a score")
+    chosen = chosen_query(asked).rows(cursor)
+    prefixes = _prefixes(cursor, chosen)
+    rows = [_entry(row, prefix) for row, prefix in zip(chosen, prefixes, strict=True)]
+    return tokens_object(asked, rows)
+
+
+def _within(asked: Bounds) -> tuple[str, tuple[float, ...]]:
+    conditions, arguments = [f"t.{asked.score} >= ?"], [asked.least]
+    if asked.most is not None:
+        conditions.append(f"t.{asked.score} <= ?")
+        arguments.append(asked.most)
+    if asked.score == "normalized":
+        pass
+    return " AND ".join(conditions), tuple(arguments)
+
+
+def _entry(row: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {
+        "prompt": row["prompt"],
+        "prefix_response": prefix,
+        "token": row["token"],
+        "score": row["score"],
+        "kl_divergence": row["kl"],
+        "entropy1": _float(row["entropy1"]),
+        "entropy2": _float(row["entropy2"]),
+        "source_file": _source(row),
+        "response_idx": row["slot"],
+        "token_position": row["position"],
+    }
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _source(row: dict[str, Any]) -> str:
+    """The result file's name; an imported result file has its own."""
+    file: str = row["file"]
+    if file.lower().endswith(_RESULT):
+        return file
+    return result_name(Entry(file, row["entry"], row["entries_in_file"], (), None, ()))
+
+
+def _prefixes(cursor: Cursor, chosen: list[dict[str, Any]]) -> Iterator[str]:
+    """The text before each chosen token; rows are in order of response and position."""
+    ids = list(dict.fromkeys(row["response_id"] for row in chosen))
+    texts: dict[int, tuple[list[str], list[bytes | None]]] = {}
+    place = 0
+    for row in chosen:
+        if row["response_id"] not in texts:
+            texts = _texts(cursor, ids[place : place + RESPONSES_A_BATCH])
+            place += RESPONSES_A_BATCH
+        shown, data = texts[row["response_id"]]
+        yield prefix_text(shown[: row["position"]], data[: row["position"]])
+
+
+def _texts(cursor: Cursor, ids: list[int]) -> dict[int, tuple[list[str], list[bytes | None]]]:
+    sql = """SELECT response_id, list(token ORDER BY position) AS texts,
+                    list(data ORDER BY position) AS data
+             FROM tokens WHERE response_id BETWEEN ? AND ?
+             AND list_contains(?::BIGINT[], response_id) GROUP BY response_id"""
+    rows = Query(sql, (ids[0], ids[-1], ids)).rows(cursor)
+    return {row["response_id"]: (row["texts"], row["data"]) for row in rows}

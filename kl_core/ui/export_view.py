@@ -1,0 +1,255 @@
+"""Carry out what is on the screen: every row of a view, with its order and filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from kl_core.errors import KLExplorerError
+from kl_core.store import (
+    export,
+    notes,
+    notes_tables,
+    queries,
+    restore,
+    results_zip,
+    summary,
+    token_export,
+)
+from kl_core.store.export import Format
+from kl_core.store.python_snippet import python_snippet
+from kl_core.store.query import Cursor, Query
+from kl_core.store.runs import RunInfo
+from kl_core.store.token_export import Bounds
+from kl_core.ui import cached, export_results, figures
+
+MOST_ROWS = 200_000  # a download passes through the server's memory
+_FORMATS: dict[Format, tuple[str, str]] = {
+    "csv": ("CSV", "text/csv"),
+    "json": ("JSON", "application/json"),
+    "parquet": ("Parquet", "application/vnd.apache.parquet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A file of a view that is not its rows: an object, a page with a figure.
+
+    Attributes:
+        label: of the button, ours.
+        help: one line on what is in the file.
+        ending: of the file's name.
+        make: its bytes, called when the button is clicked.
+    """
+
+    label: str
+    help: str
+    ending: str
+    mime: str
+    make: Callable[[Cursor], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Something that can be carried out.
+
+    Attributes:
+        name: as the reader picks it.
+        stem: of the file's name, after the run's id.
+        source: its rows, all pages; a callable where no query gives them.
+        with_notes: rows of prompts, which gain `note` and `tags`.
+        command: the rest of the command line after `export RUN`, for what is too large.
+    """
+
+    name: str
+    stem: str
+    source: Query | Callable[[Cursor], pa.Table]
+    with_notes: bool = False
+    extras: tuple[Extra, ...] = ()
+    command: str = ""
+
+
+def popover(label: str, info: RunInfo, views: Sequence[View], key: str) -> None:
+    """A button that opens the downloads of these views; nothing is computed until it is open."""
+    if views:
+        _popover(label, info, tuple(views), key)
+
+
+@st.fragment
+def _popover(label: str, info: RunInfo, views: tuple[View, ...], key: str) -> None:
+    box = st.popover(label, width="stretch", key=f"{key}_box", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        names = {view.name: view for view in views}
+        chosen = views[0]
+        if len(views) > 1:
+            picked = st.selectbox("What", list(names), key=f"{key}_what")
+            chosen = names.get(picked or "", views[0])
+        _view(info, chosen, f"{key}_{chosen.stem}")
+
+
+def _view(info: RunInfo, view: View, key: str) -> None:
+    try:
+        here = cached.cursor(info.path)
+        rows = _count(here, view.source)
+    except KLExplorerError as error:
+        st.text(str(error))
+        return
+    st.caption(f"{figures.counted(rows, 'row')}, all pages, as sorted and filtered.")
+    if rows > MOST_ROWS:
+        st.caption("More than a browser should carry. In a terminal, to a file:")
+        words = f"python -m kl_core export {info.id} {view.command}".strip()
+        st.code(f"{words} --output {view.stem}.parquet", language=None, wrap_lines=True)
+    else:
+        with st.container(horizontal=True, gap="small"):
+            for kind, (label, mime) in _FORMATS.items():
+                make = _maker(info.path, here, view, kind)
+                _button(label, info, view, (kind, mime), make, key)
+    if view.extras:
+        with st.container(horizontal=True, gap="small"):
+            for extra in view.extras:
+                make = _extra(here, extra)
+                _button(extra.label, info, view, (extra.ending, extra.mime), make, key, extra.help)
+    if isinstance(view.source, Query):
+        st.caption("Copy as Python: the same rows with DuckDB, nothing of this app needed.")
+        _python(info.path, view.source)
+
+
+def _button(
+    label: str,
+    info: RunInfo,
+    view: View,
+    kind: tuple[str, str],
+    make: Callable[[], bytes],
+    key: str,
+    explained: str | None = None,
+) -> None:
+    st.download_button(
+        label,
+        make,
+        f"{info.id}_{view.stem}.{kind[0]}",
+        kind[1],
+        key=f"{key}_{label}",
+        on_click="ignore",
+        help=explained,
+    )
+
+
+def _maker(run_dir: Path, here: Cursor, view: View, kind: Format) -> Callable[[], bytes]:
+    """Called when the button is clicked, in a thread of its own, so with a cursor of its own."""
+
+    def make() -> bytes:
+        cursor = here.cursor()
+        source = view.source if isinstance(view.source, Query) else view.source(cursor)
+        change = notes_tables.beside_prompts(run_dir) if view.with_notes else None
+        stream = BytesIO()
+        export.write_to(stream, source, cursor, kind, change)
+        return stream.getvalue()
+
+    return _guarded(make)
+
+
+def _extra(here: Cursor, extra: Extra) -> Callable[[], bytes]:
+    return _guarded(lambda: extra.make(here.cursor()))
+
+
+def _guarded(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    """An error becomes the file's text: a download has no other place for a sentence."""
+
+    def made() -> bytes:
+        try:
+            return make()
+        except KLExplorerError as error:
+            return f"This could not be exported: {error}\n".encode()
+
+    return made
+
+
+def _count(cursor: Cursor, source: Query | Callable[[Cursor], pa.Table]) -> int:
+    if not isinstance(source, Query):
+        return int(source(cursor).num_rows)
+    return Query(f"SELECT count(*) FROM ({source.sql})", source.arguments).number(cursor)
+
+
+def _python(run_dir: Path, query: Query) -> None:
+    try:
+        st.code(python_snippet(run_dir, query), language="python", height=160, wrap_lines=True)
+    except KLExplorerError as error:
+        st.text(str(error))
+
+
+def tokens_json(bounds: Bounds) -> Extra:
+    """The object of `python -m kl_core tokens` for these bounds."""
+    return Extra(
+        "Tokens JSON",
+        "The object that `python -m kl_core tokens` writes: each token with the text before it.",
+        "tokens.json",
+        "application/json",
+        lambda cursor: export.pretty_json(token_export.token_object(cursor, bounds)),
+    )
+
+
+def chart_html(name: str, run_summary: dict[str, Any]) -> Extra:
+    """A chart of the registry as a page of its own, which loads nothing from outside."""
+
+    def make(cursor: Cursor) -> bytes:
+        from kl_core.plots.registry import CHARTS
+
+        chart = CHARTS[name]
+        figure = chart.figure(chart.query().table(cursor), run_summary)
+        html: str = figure.to_html(include_plotlyjs=True, full_html=True)
+        return html.encode()
+
+    return Extra("HTML", "The chart as a page of its own.", "html", "text/html", make)
+
+
+def run_popover(info: RunInfo, run_summary: dict[str, Any], key: str = "export_run") -> None:
+    """The whole run: its `_kl.json` files as a zip, its summary, its notes."""
+    with st.popover("Run files", width="stretch", key=f"{key}_box"):
+        st.caption("Result files (_kl.json) as a zip")
+        reason, size_bytes = _results(str(info.path), queries.run_version(info.path))
+        if reason:
+            st.text(reason)
+        else:
+            tokens, prompts = run_summary.get("tokens") or 0, run_summary.get("prompts") or 0
+            export_results.show(info.path, size_bytes, tokens, prompts, key)
+        st.caption("Summary and notes")
+        with st.container(horizontal=True, gap="small"):
+            _whole("Summary", "summary.json", info, key, lambda: _summary(info.path))
+            if (kept := notes.raw(info.path)) is not None:
+                _whole("Notes", "notes.json", info, key, lambda: kept)
+        if fault := notes.problem(info.path):
+            st.text(fault)
+
+
+def _whole(label: str, ending: str, info: RunInfo, key: str, make: Callable[[], bytes]) -> None:
+    st.download_button(
+        label,
+        _guarded(make),
+        f"{info.id}_{ending}",
+        "application/json",
+        key=f"{key}_{ending}",
+        on_click="ignore",
+    )
+
+
+def _summary(run_dir: Path) -> bytes:
+    return export.pretty_json(summary.run_summary(run_dir))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _results(run_dir: str, version: str) -> tuple[str, int]:
+    """(why the run has no result files to give, "" where it has; about how large they are)."""
+    try:
+        cursor = cached.cursor(Path(run_dir))
+        restore.check(cursor)
+        return "", results_zip.estimate_bytes(cursor)
+    except KLExplorerError as error:
+        return f"{str(error)[:1].upper()}{str(error)[1:]}.", 0

@@ -1,0 +1,132 @@
+"""Pickers of the Compare page: run A, run B, the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from kl_core.store import pair_difference
+from kl_core.store.build import newest_database
+from kl_core.store.pair_figures import DEFAULT, FIGURES
+from kl_core.store.parts import committed
+from kl_core.store.runs import RunInfo
+from kl_core.ui import inputs, pair_cached
+from kl_core.ui.pair_cached import PairKey
+from kl_core.ui.pair_state import PairPlace
+
+
+def comparable(infos: list[RunInfo]) -> list[RunInfo]:
+    """Runs with something in them, live ones included."""
+    return [i for i in infos if newest_database(i.path) or committed(i.path, "responses")]
+
+
+def partners(run: RunInfo, infos: list[RunInfo]) -> tuple[list[RunInfo], list[RunInfo]]:
+    """(runs over prompts that this one has, too, the most first; all others)."""
+    own = pair_cached.first_prompts(run.path)
+    others = [info for info in infos if info.id != run.id]
+    shared = {info.id: len(own & pair_cached.first_prompts(info.path)) for info in others}
+    sharing = [info for info in others if shared[info.id]]
+    sharing.sort(key=lambda info: -shared[info.id])
+    return sharing, [info for info in others if not shared[info.id]]
+
+
+def settle(place: PairPlace, infos: list[RunInfo]) -> str:
+    """Let the place name two runs that are there; says what the link named in vain."""
+    known = {info.id: info for info in infos}
+    gone = [run for run in (place.run, place.other) if run is not None and run not in known]
+    if place.run not in known:
+        kept = known.get(place.other or "")
+        place.choose_runs(_first(infos, kept).id, place.other if kept else None)
+    if place.other not in known or place.other == place.run:
+        sharing, rest = partners(known[place.run or ""], infos)
+        place.choose_runs(place.run, (sharing or rest)[0].id)
+    if not gone:
+        return ""
+    return "The link names a run that is not here; showing another pair instead."
+
+
+def _first(infos: list[RunInfo], other: RunInfo | None) -> RunInfo:
+    """Run A when none is asked for: the older of the two newest runs over the same prompts."""
+    if other is not None:
+        sharing, rest = partners(other, infos)
+        return (sharing or rest)[0]
+    for info in sorted(infos, key=lambda info: info.model2 is None):  # newest first
+        sharing, _ = partners(info, infos)
+        if older := [one for one in sharing if one.id < info.id]:
+            return older[0]
+    return infos[-1]
+
+
+def toolbar(place: PairPlace, infos: list[RunInfo]) -> tuple[RunInfo, RunInfo]:
+    """Pickers of both runs with a button that swaps them."""
+    labels = inputs.run_labels(infos)
+    known = {info.id: info for info in infos}
+    left, middle, right = st.columns([5, 1, 5], vertical_alignment="bottom")
+    with left:
+        _run("Run A", "pair_a", list(known), labels, place.run, _choose_a(place))
+    with middle:
+        st.button("Swap", on_click=place.swap, width="stretch", help="A becomes B, and B becomes A")
+    sharing, rest = partners(known[place.run or ""], infos)
+    said = {i.id: labels[i.id] for i in sharing}
+    said |= {i.id: f"{labels[i.id]} · other prompts" for i in rest}
+    with right:
+        _run("Run B", "pair_b", list(said), said, place.other, _choose_b(place))
+    return known[place.run or ""], known[place.other or ""]
+
+
+def _run(
+    label: str,
+    name: str,
+    options: list[str],
+    labels: dict[str, str],
+    chosen: str | None,
+    choose: Callable[[str], None],
+) -> None:
+    key = inputs.pick(name, *(labels[run] for run in options))
+    st.session_state[key] = chosen
+    st.selectbox(
+        label,
+        options,
+        format_func=labels.__getitem__,
+        key=key,
+        on_change=lambda: choose(st.session_state[key]),
+    )
+
+
+def _choose_a(place: PairPlace) -> Callable[[str], None]:
+    def choose(run: str) -> None:
+        place.choose_runs(run, place.run if place.other == run else place.other)
+
+    return choose
+
+
+def _choose_b(place: PairPlace) -> Callable[[str], None]:
+    def choose(run: str) -> None:
+        place.choose_runs(place.run, run)
+
+    return choose
+
+
+def figure_picker(place: PairPlace, key: PairKey) -> str:
+    """The figure to compare by, of those that both runs have."""
+    heads = pair_cached.heads(key)
+    options = [name for name in FIGURES if pair_difference.known_figure(name, heads)]
+    options = options or [DEFAULT]
+    if place.figure not in options:
+        place.figure = options[0]
+    widget = inputs.pick("pair_figure", *options)
+    st.session_state[widget] = place.figure
+
+    def chosen() -> None:
+        place.figure = st.session_state[widget]
+
+    st.selectbox(
+        "Compare by",
+        options,
+        format_func=lambda name: FIGURES[name].label,
+        key=widget,
+        on_change=chosen,
+        help="  \n".join(f"{FIGURES[name].label}: {FIGURES[name].help}" for name in options),
+    )
+    return place.figure
