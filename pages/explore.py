@@ -47,10 +47,12 @@ if not infos:
     open_files()
     st.stop()
 
-with st.container(key="toolbar"):
-    run_column, view_column, measure_column, export_column, open_column, link_column = st.columns(
-        [3.6, 2.9, 2.4, 1.4, 1.6, 1.4], vertical_alignment="bottom"
-    )
+with st.container(key="toolbar", horizontal=True, vertical_alignment="bottom", gap="small"):
+    run_column = st.container(key="toolbar_run")
+    view_column = st.container(width="content")
+    measure_column = st.container(key="toolbar_measure", width=168)
+    export_column, open_column = st.container(width=98), st.container(width=118)
+    link_column = st.container(width=100)
     with run_column:
         info = inputs.run_picker(infos, place, sample_run)
     # another key after each import: a popover of its own, and closed

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from kl_core.errors import InputError
-from kl_core.store import notes_tables, queries, token_tables
+from kl_core.store import notes_tables, queries, schema, token_tables
 from kl_core.store.export import Change
 from kl_core.store.filters import PromptFilter, Range
 from kl_core.store.query import Cursor, Query
@@ -153,7 +153,8 @@ def _responses(run_dir: Path, cursor: Cursor, asked: Asked) -> View:
 
 def _tokens(run_dir: Path, cursor: Cursor, asked: Asked) -> View:
     """Of one response, of all responses of a prompt, or of the whole run."""
-    wanted = [*queries.TOKEN_COLUMNS, *(("top1", "top2") if asked.lists else ())]
+    plain = [name for name in schema.TOKENS.names if name not in schema.LISTS]
+    wanted = [*plain, *(("top1", "top2") if asked.lists else ())]
     columns = ", ".join(f"t.{name}" for name in wanted)
     order = f"ORDER BY t.response_id, t.position{_page(asked)}"
     if asked.response is not None and asked.prompt is not None:

@@ -63,10 +63,8 @@ def check(cursor: Cursor) -> int:
     count = Query(f"SELECT count(DISTINCT prompt_id) FROM responses WHERE {_SCORED}").number(cursor)
     if not count:
         raise RunError(_NO_MODEL2)
-    old = (
-        "SELECT count(*) FROM (SELECT 1 FROM tokens WHERE (top1 IS NOT NULL AND form1 IS NULL) "
-        "OR (top2 IS NOT NULL AND form2 IS NULL) LIMIT 1)"
-    )
+    # a part of an older version lacks the column as a whole
+    old = "SELECT count(*) FROM tokens WHERE form1 IS NULL"
     if Query(old).number(cursor):
         raise RunError(_OLD)
     return count

@@ -123,11 +123,10 @@ class TokenColumns:
             self._lists["same_top"].append(keys1[0] == keys2[0] if both else None)
 
     def _add_form(self, side: str, dist: TokenDist | None) -> None:
-        form = None if dist is None else self._forms.of(dist)
+        form = 0 if dist is None else self._forms.of(dist)
         self._lists[f"form{side}"].append(form)
         for name, stored in (("pieces", forms.stored_pieces), ("data", forms.stored_data)):
-            value = None if dist is None or form is None else stored(dist, form)
-            self._lists[f"{name}{side}"].append(value)
+            self._lists[f"{name}{side}"].append(None if dist is None else stored(dist, form))
 
     def _add_measures(self, scored: ScoredResponse) -> None:
         values = {c: getattr(scored.measures, f) for c, f in FROM_MEASURES.items()}

@@ -42,7 +42,7 @@ MEASURES = (
 
 # What only the result files need (restore.py): model 1's log-probability and reason as they
 # were read, and the candidates' bytes and pieces where they do not follow from the text
-# (forms.py). NULL in runs of versions before schema 2.
+# (forms.py). `form1` and `form2` are never NULL but in parts of versions before schema 2.
 RESTORING = {
     "sampled_logprob": pa.float64(),
     "input_reason": pa.string(),
@@ -54,6 +54,9 @@ RESTORING = {
     "data2": pa.list_(pa.binary()),
 }
 
+# lists of candidates and what belongs to them: large, read where they are needed alone
+LISTS = ("top1", "top2", "form1", "form2", "pieces1", "pieces2", "data1", "data2")
+
 TOKENS = pa.schema(
     [
         ("response_id", pa.int64()),
@@ -64,8 +67,8 @@ TOKENS = pa.schema(
         ("token_id", pa.int64()),
         ("special", pa.bool_()),
         *[(name, pa.float64()) for name in MEASURES],
-        ("rank1", pa.int32()),
-        ("rank2", pa.int32()),
+        ("rank1", pa.int64()),  # result files of other programs may say anything
+        ("rank2", pa.int64()),
         ("censored", pa.bool_()),
         ("same_top", pa.bool_()),
         ("reason", pa.string()),

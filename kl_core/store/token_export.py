@@ -76,7 +76,8 @@ def _within(asked: Bounds) -> tuple[str, tuple[float, ...]]:
         conditions.append(f"t.{asked.score} <= ?")
         arguments.append(asked.most)
     if asked.score == "normalized":
-        pass
+        conditions.append("t.kl >= ?")
+        arguments.append(asked.min_kl)
     return " AND ".join(conditions), tuple(arguments)
 
 

@@ -44,7 +44,7 @@ def prompts(
                 queries.tokens_query(row["response_id"]),
             )
         )
-    export_view.popover(LABEL, info, views, "carry_prompts", summary)
+    export_view.popover(LABEL, info, views, "carry_prompts")
 
 
 def tokens(info: RunInfo, summary: dict[str, Any], place: Explore, listed: Query | None) -> None:
@@ -57,7 +57,7 @@ def tokens(info: RunInfo, summary: dict[str, Any], place: Explore, listed: Query
             bounds = Bounds(asked.least or 0.0, asked.most, asked.score, asked.min_kl)
             extras = (export_view.tokens_json(bounds),)
         views.append(View("Tokens of the list", "tokens", listed, extras=extras))
-    export_view.popover(LABEL, info, views, "carry_tokens", summary)
+    export_view.popover(LABEL, info, views, "carry_tokens")
 
 
 def charts(info: RunInfo, summary: dict[str, Any]) -> None:
@@ -66,7 +66,7 @@ def charts(info: RunInfo, summary: dict[str, Any]) -> None:
         View(chart.title, f"chart-{name}", chart.query(), extras=(chart_page(name, summary),))
         for name, chart in CHARTS.items()
     ]
-    export_view.popover(LABEL, info, views, "carry_charts", summary)
+    export_view.popover(LABEL, info, views, "carry_charts")
 
 
 def chart_page(name: str, summary: dict[str, Any]) -> export_view.Extra:

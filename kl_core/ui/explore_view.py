@@ -58,7 +58,9 @@ def show(
 def _response(info: RunInfo, measure: MeasureName, place: Explore) -> dict[str, Any] | None:
     assert place.prompt is not None
     prompt = queries.prompt(cached.cursor(info.path), place.prompt)
-    title, note, picker = st.columns([5.2, 1.5, 3.8], vertical_alignment="top")
+    with st.container(key="response_head", horizontal=True, vertical_alignment="top", gap="small"):
+        title = st.container(key="response_title")
+        note, picker = st.container(width="content"), st.container(width=226)
     with title:
         response_header.show_prompt((prompt or {}).get("prompt") or "(empty prompt)")
     if prompt is not None:

@@ -46,15 +46,27 @@ def text(tokens: pa.Table, figure: Figure, top: float, identity: str) -> dict[st
         "logprob1": [number(value) for value in columns["logprob1"]],
         "logprob2": None,
         "reasons": _notes(columns, figure),
-        "max": top,
-        "threshold": top / 4,
+        "kl_sign": "",
         "signed": True,
         "sign": "",
-        "measure": f"{figure.label}, B − A",
-        "low_words": "more in A",
-        "high_words": "more in B",
+        "measure": f"{short(figure)}, B − A,",
+        "unit": "nats",
+        "name": "difference",
+        "look": f"difference/{top:g}",
+        "low": 0,
+        "max": top,
+        "threshold": top / 4,
+        "log": False,
+        "said": "fixed for these two runs",
+        "plus": "more in B",
+        "minus": "more in A",
         "start": -1,
     }
+
+
+def short(figure: Figure) -> str:
+    """What the figure is at one token: medians and means of KL are of KL."""
+    return figure.label if figure.mean and figure.name != "mean_kl" else "KL(1‖2)"
 
 
 def _flag(columns: dict[str, list[Any]], place: int, text: str | None) -> int:
@@ -78,10 +90,8 @@ def _note(columns: dict[str, list[Any]], place: int, figure: Figure) -> str:
         return f"only in {'A' if columns['in_a'][place] else 'B'}"
     if not columns["same"][place]:
         return f"B holds another token here: {visible.plain(columns['token_b'][place])}"
-    short = figure.label if figure.mean and figure.name != "mean_kl" else "KL"
     said = [
-        f"{short} {side} {figures.nats(columns[f'value_{side.lower()}'][place])}"
-        for side in ("A", "B")
+        f"{side} {figures.nats(columns[f'value_{side.lower()}'][place])}" for side in ("A", "B")
     ]
     reasons = [
         f"\n{side}: {columns[f'reason_{side.lower()}'][place]}"

@@ -31,8 +31,11 @@ _ROW_PX = 29
 
 def show(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
     """Verdict on top; table and points left, the chosen prompt right."""
-    _verdict(key, place)
-    _matched(key)
+    for sentence in pair_difference.unlike(pair_cached.heads(key)):
+        st.text(sentence)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _verdict(key, place)
+        _matched(key)
     if not pair_cached.counts(key)["prompts_paired"]:
         return
     with st.container(key="columns"):
@@ -46,8 +49,6 @@ def show(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
 
 
 def _verdict(key: PairKey, place: PairPlace) -> None:
-    for sentence in pair_difference.unlike(pair_cached.heads(key)):
-        st.text(sentence)
     counts = pair_cached.counts(key)
     if not counts["prompts_paired"]:
         st.text(
@@ -56,7 +57,7 @@ def _verdict(key: PairKey, place: PairPlace) -> None:
         )
         return
     found = pair_cached.difference(key, place.figure)
-    st.markdown(f"**{pair_difference.verdict(found)}**")
+    st.markdown(f"**{pair_difference.verdict(found)}**", width="content")
     if found.infinite:
         what = "token" if figure(place.figure).mean else "prompt"
         st.caption(
@@ -67,28 +68,25 @@ def _verdict(key: PairKey, place: PairPlace) -> None:
 def _matched(key: PairKey) -> None:
     """What was compared and what was not, with the list of the latter."""
     counts = pair_cached.counts(key)
-    parts = [f"{figures.counted(counts['prompts_paired'], 'prompt')} in both"]
-    parts.append(f"{figures.counted(counts['responses_paired'], 'response')} with equal text")
+    parts = [
+        figures.counted(counts["prompts_paired"], "prompt"),
+        figures.counted(counts["responses_paired"], "response"),
+    ]
     if counts["prompts_paired"]:
         sums = pair_cached.sums(key)
         total = {name: pc.sum(sums[name]).as_py() for name in ("tokens", "only_a", "only_b")}
         other = pc.sum(sums["other"]).as_py()
         parts.append(figures.counted(total["tokens"], "token"))
         parts += _apart("token", total["only_a"], total["only_b"], other)
-    if counts["prompts_partly"]:
-        parts.append(
-            f"{figures.counted(counts['prompts_partly'], 'prompt')} whose responses match in "
-            "part: their figures in the table are over each run's own"
-        )
-    level = [
-        sum(counts[f"{level}_{name}"] for level in ("prompts", "responses"))
+    st.caption("In both: " + " · ".join(parts), width="content")
+    apart = sum(
+        counts[f"{level}_{name}"]
+        for level in ("prompts", "responses")
         for name in ("only_a", "only_b", "other")
-    ]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(" · ".join(parts), width="content")
-        if sum(level):
-            with st.popover(f"{figures.count(sum(level))} not matched"):
-                _unmatched(key, sum(level))
+    )
+    if apart:
+        with st.popover(f"{figures.count(apart)} not matched"):
+            _unmatched(key, apart, counts["prompts_partly"])
 
 
 def _apart(noun: str, only_a: int, only_b: int, other: int) -> list[str]:
@@ -96,14 +94,20 @@ def _apart(noun: str, only_a: int, only_b: int, other: int) -> list[str]:
     return [f"{figures.counted(n, noun)} {where}" for n, where in said if n]
 
 
-def _unmatched(key: PairKey, total: int) -> None:
+def _unmatched(key: PairKey, total: int, partly: int) -> None:
     rows = pair_cached.run(key, run_pairs.unmatched_query(_UNMATCHED_SHOWN))
     for row in rows:
         row["prompt"] = figures.one_line(row["prompt"] or "", 80)
     frame = pd.DataFrame(rows, columns=["reason", "level", "file", "entry", "response", "prompt"])
     st.dataframe(frame, hide_index=True, width=640)
     if total > len(rows):
-        st.caption(f"The first {len(rows):,} of {total:,}; `runs compare --json` lists more.")
+        st.caption(f"The first {len(rows):,} of {total:,}; runs compare --json lists more.")
+    if partly:
+        st.caption(
+            f"{figures.counted(partly, 'prompt')} with some responses in one run alone: the "
+            "figures in the table are over each run's own responses, the sentence above it "
+            "over the tokens of both."
+        )
 
 
 def _prompt(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
@@ -166,9 +170,9 @@ def _grid(
     heat: list[tuple[str, list[pair_data.Value]]],
     top: float,
 ) -> None:
-    label = figure(place.figure).label
     identity = f"{key.identity}/{place.prompt}/{place.figure}"
-    data = heat_grid.build(heat, top, identity, True, top / 4, f"{label}, B − A")
+    said = f"{pair_data.short(figure(place.figure))}, B − A,"
+    data = heat_grid.build(heat, top, identity, True, top / 4, said)
     widget = f"pair_heat_{key.identity}_{place.prompt}"
 
     def picked() -> None:
@@ -236,17 +240,17 @@ def _panel(key: PairKey, place: PairPlace, row: dict[str, Any]) -> None:
     if a is None or b is None:
         st.caption(f"Only run {'A' if a else 'B'} has a token {place.position} here.")
         return
-    left, right = st.columns([4, 6], gap="small")
-    with left:
+    both = st.container(horizontal=True, gap="small")  # one below the other where narrow
+    with both.container(width=268):
         st.caption(f"Token {place.position}, in nats")
         number = st.column_config.TextColumn
-        config = {name: number(name, alignment="right") for name in ("A", "B", "B − A")}
+        config = {name: number(name, alignment="right", width=56) for name in ("A", "B", "B − A")}
         _frame(pair_data.token_figures(a, b), "pair_figures", config)
-    with right:
+    with both.container(width=386):
         st.caption("Model 2's list in each run, beside model 1's (P, of A)")
         text = st.column_config.TextColumn
         config = {
-            "token": text("token", width=92),
+            "token": text("token", width=88),
             "P": text("P", width=50, alignment="right"),
             "Q in A": _bar("Q in A", "red"),
             "Q in B": _bar("Q in B", "blue"),

@@ -93,9 +93,12 @@ def _reading(run_dir: Path, row: Row, measure: MeasureName, place: Explore) -> N
 def _panel(run_dir: Path, row: Row, position: int | None, named: bool = False) -> None:
     if position is None or not row["tokens"]:
         return
-    token = queries.token(cached.cursor(run_dir), row["response_id"], position)
+    cursor = cached.cursor(run_dir)
+    token = queries.token(cursor, row["response_id"], position)
     if token is None:
         return
     if named:
         st.caption(f"Response {row['slot'] + 1}, token {position}")
-    token_panel.show(token, row["model1"] or row["model"], row["model2"], row["measure"])
+    around = token_panel.around(cursor, token)
+    model1 = row["model1"] or row["model"]
+    token_panel.show(token, model1, row["model2"], row["measure"], around)

@@ -32,6 +32,20 @@ header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
 [data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700;
   font-size: 1.1rem }
 [data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums }
+.st-key-toolbar { flex-wrap: wrap; gap: .4rem .5rem !important }
+.st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_run) {
+  flex: 1 1 220px; min-width: 210px; max-width: 420px }
+.st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_measure:empty) {
+  display: none }
+.st-key-response_head { flex-wrap: wrap }
+.st-key-response_head > [data-testid="stLayoutWrapper"]:has(> .st-key-response_title) {
+  flex: 1 1 180px; min-width: 180px }
+@media (min-width: 1151px) {
+  .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
+    flex-wrap: nowrap }
+  .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
+    > [data-testid="stColumn"]:first-child { min-width: 478px }
+}
 @media (max-width: 1150px) {
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
     flex-direction: column; gap: .6rem }
@@ -42,10 +56,6 @@ header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
   .st-key-columns > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]
     > [data-testid="stColumn"]:first-child > [data-testid="stVerticalBlock"] { display: contents }
   [data-testid="stLayoutWrapper"]:has(> .st-key-charts) { order: 3 }
-  .st-key-toolbar > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] {
-    flex-wrap: wrap }
-  .st-key-toolbar [data-testid="stColumn"] { min-width: 140px }
-  .st-key-toolbar [data-testid="stColumn"]:first-child { min-width: 100% }
 }
 </style>"""
 

@@ -57,7 +57,7 @@ def test_the_page_opens_on_the_token_that_moved_most(root: Path) -> None:
     assert app.query_params["run"] == a.name and app.query_params["with"] == b.name
     assert (app.query_params["prompt"], app.query_params["response"]) == ("3", "1")
     assert app.query_params["position"] == "8"
-    assert "5 prompts in both · 10 responses with equal text · 150 tokens" in texts(app)
+    assert "In both: 5 prompts · 10 responses · 150 tokens" in texts(app)
     assert "No difference beyond noise" in texts(app)
 
 
@@ -142,7 +142,7 @@ def test_a_live_run_is_compared_as_far_as_it_is(root: Path) -> None:
     runs.write_status(b, Status(state="starting", updated=2**40, stage="scoring"))
     app = compare(run=a.name, **{"with": b.name})
     assert "Run B still works" in texts(app)
-    assert "5 prompts in both" in texts(app)
+    assert "In both: 5 prompts" in texts(app)
 
 
 def rows(app: AppTest) -> list[str]:

@@ -110,6 +110,15 @@ def test_unscorable_responses_keep_their_slots(tmp_path):
     assert again[0].responses[1].response.error == "no log-probabilities came back"
 
 
+def test_ranks_that_make_no_sense_come_back_too(tmp_path):
+    """Other programs' files may say anything; the import goes on and gives it back."""
+    scored = factories.entry(0, responses=1, tokens=3)
+    values = scored.responses[0].measures
+    odd = replace(values, rank2=np.array([2**61, -1, 5], dtype=np.int64))
+    entry = replace(scored, responses=(replace(scored.responses[0], measures=odd),))
+    same_files([entry], restored(make_run(tmp_path, [entry])))
+
+
 def test_a_raw_run_is_refused_in_one_sentence(tmp_path):
     """There is nothing to compare, and the sentence says what to do."""
     run_dir = made_runs.raw(tmp_path)

@@ -38,16 +38,21 @@ def test_the_text_is_coloured_by_the_difference_and_safe_for_the_browser(pair) -
     assert data["signed"] and data["values"][2] > 0.5
     assert data["flags"][6] & token_data.CENSORED
     assert data["flags"][len(made_runs.HOSTILE)] & token_data.PARAGRAPH
-    assert data["reasons"]["2"].startswith("KL A 0.0")
+    assert data["reasons"]["2"].startswith("A 0.0")
     assert "\u202e" not in "".join(data["label"])
     assert pair_data.farthest(data["values"]) in (2, 6)
 
 
 def test_the_token_view_gets_every_key_it_reads(pair) -> None:
     """The same component as Explore's: what that page sends, this one sends, too."""
-    tokens = pair_tokens.tokens_query((1,)).table(pair.cursor())
-    mine = pair_data.text(tokens, FIGURES["mean_kl"], 0.5, "here")
-    assert {"id", "text", "label", "flags", "values", "max", "threshold", "start"} <= set(mine)
+    cursor = pair.cursor()
+    mine = pair_data.text(
+        pair_tokens.tokens_query((1,)).table(cursor), FIGURES["mean_kl"], 0.5, "here"
+    )
+    rows = cursor.sql("SELECT * FROM run_a.tokens WHERE response_id = 0").to_arrow_table()
+    theirs = token_data.build(rows, "log_ratio", {"measure": "floor"}, "here")
+    assert set(theirs) <= set(mine)
+    assert set(mine) - set(theirs) == {"plus", "minus"}
 
 
 def test_rows_of_the_grid_keep_their_positions_where_values_are_missing(pair) -> None:
