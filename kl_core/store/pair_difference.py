@@ -47,7 +47,7 @@ class Difference:
     @property
     def beyond_noise(self) -> bool:
         """Whether the 95 % interval leaves out 0."""
-        return self.mean is not None and self.half is not None and True
+        return self.mean is not None and self.half is not None and abs(self.mean) > self.half
 
 
 def clustered(sums: np.ndarray, counts: np.ndarray) -> tuple[float | None, float | None]:

@@ -16,6 +16,7 @@ from kl_core.store.query import Cursor, Query
 Progress = Callable[[int, int], None]
 BYTES_A_TOKEN, BYTES_A_CANDIDATE = 110, 21  # in the zip, as measured
 SAMPLE = 2_000  # tokens whose lists tell how long lists are
+MEMORY_LIMIT = "384MB"  # of the database's pages, which DuckDB would else keep all
 LEVEL = 1  # four times faster than the default, a tenth larger
 
 
@@ -60,6 +61,8 @@ def write(
     opened = queries.open_run(run_dir)
     cursor = opened.cursor()
     total = restore.check(cursor)
+    if not opened.live:
+        cursor.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
     names = ResultNames()
     written = notes.raw(run_dir)
     try:

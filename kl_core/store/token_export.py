@@ -13,9 +13,17 @@ from kl_core.records import Entry
 from kl_core.store.query import Cursor, Query
 from kl_core.store.schema import NORMALIZED_MIN_KL
 
-__all__ = ["Bounds", "ScoreType", "chosen_query", "count", "token_object"]
-
+__all__ = [
+    "Bounds",
+    "ScoreType",
+    "bounds",
+    "chosen_query",
+    "count",
+    "estimate_bytes",
+    "token_object",
+]
 RESPONSES_A_BATCH = 200
+BYTES_AN_ENTRY, BYTES_A_TOKEN = 400, 5  # an entry without its prefix; a token of a prefix
 _RESULT = ("_kl.json", "_kl.jsonl", "_kl.json.gz", "_kl.jsonl.gz")
 
 
@@ -49,6 +57,15 @@ def count(cursor: Cursor, asked: Bounds) -> int:
     asked.check()
     within, arguments = _within(asked)
     return Query(f"SELECT count(*) FROM tokens t WHERE {within}", arguments).number(cursor)
+
+
+def estimate_bytes(cursor: Cursor, asked: Bounds) -> int:
+    """About how large the object is as JSON; the text before each token makes most of it."""
+    asked.check()
+    within, arguments = _within(asked)
+    sql = f"""SELECT coalesce(count(*) * {BYTES_AN_ENTRY} + sum(t.position) * {BYTES_A_TOKEN}, 0)
+              ::BIGINT FROM tokens t WHERE {within}"""
+    return Query(sql, arguments).number(cursor)
 
 
 def token_object(cursor: Cursor, asked: Bounds) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from kl_core.store.runs import RunInfo
 from kl_core.store.token_export import Bounds
 from kl_core.ui import cached, export_results, figures
 
-MOST_ROWS = 200_000  # a download passes through the server's memory
+MOST_ROWS, MOST_BYTES = 200_000, 200_000_000  # a download passes through the server's memory
 _FORMATS: dict[Format, tuple[str, str]] = {
     "csv": ("CSV", "text/csv"),
     "json": ("JSON", "application/json"),
@@ -46,6 +46,7 @@ class Extra:
         help: one line on what is in the file.
         ending: of the file's name.
         make: its bytes, called when the button is clicked.
+        refuse: why it is not offered, in a sentence; empty where it is.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Extra:
     ending: str
     mime: str
     make: Callable[[Cursor], bytes]
+    refuse: Callable[[Cursor], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,9 @@ def _view(info: RunInfo, view: View, key: str) -> None:
     if view.extras:
         with st.container(horizontal=True, gap="small"):
             for extra in view.extras:
+                if extra.refuse is not None and (reason := extra.refuse(here)):
+                    st.caption(reason)
+                    continue
                 make = _extra(here, extra)
                 _button(extra.label, info, view, (extra.ending, extra.mime), make, key, extra.help)
     if isinstance(view.source, Query):
@@ -186,13 +191,24 @@ def _python(run_dir: Path, query: Query) -> None:
 
 
 def tokens_json(bounds: Bounds) -> Extra:
-    """The object of `python -m kl_core tokens` for these bounds."""
+    """The object of `python -m kl_core tokens` for these bounds, where it is not too large."""
+
+    def refuse(cursor: Cursor) -> str:
+        large = token_export.estimate_bytes(cursor, bounds)
+        if large <= MOST_BYTES:
+            return ""
+        return (
+            f"As the object of `python -m kl_core tokens`, with the text before each token, this "
+            f"would be about {figures.size(large)}: raise the lower bound, or run that command."
+        )
+
     return Extra(
         "Tokens JSON",
         "The object that `python -m kl_core tokens` writes: each token with the text before it.",
         "tokens.json",
         "application/json",
         lambda cursor: export.pretty_json(token_export.token_object(cursor, bounds)),
+        refuse,
     )
 
 

@@ -184,7 +184,8 @@ def _grid(
     assert place.response is not None
     assert place.position is not None
     slots = [row["slot"] for row in rows]
-    heat_grid.show(data, widget, picked, (slots.index(place.response), place.position))
+    with st.container(key="pair_grid"):
+        heat_grid.show(data, widget, picked, (slots.index(place.response), place.position))
 
 
 def _choose(key: PairKey, place: PairPlace, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ Object.assign(View.prototype, {
       && this.share(this.size(i)) > 0);
     known.sort((a, b) => this.size(b) - this.size(a));
     this.above = known.filter((i) => this.high(i));
-    this.more = make('button', 'more', `all ${this.above.length.toLocaleString('en')}`);
+    this.more = make('button', 'more', 'all');
+    this.more.append(make('span', 'size', this.above.length.toLocaleString('en')));
     this.more.title = 'Every token at or above the underline threshold';
     this.more.setAttribute('aria-haspopup', 'dialog');
     this.more.setAttribute('aria-expanded', 'false');

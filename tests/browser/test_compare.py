@@ -89,6 +89,17 @@ def test_a_click_on_a_point_opens_its_prompt(app, two, open_page) -> None:
         page.wait_for_url(re.compile(rf"prompt=(?!{seen})\d"))
 
 
+def test_a_click_in_the_grid_opens_that_token_of_that_response(app, two, open_page) -> None:
+    """Rows are responses, columns positions; the text and the tables follow."""
+    page = open_pair(open_page, app, two)
+    page.get_by_text("Token 6, in nats").wait_for()
+    grid = page.locator(".st-key-pair_grid canvas").first
+    box = grid.bounding_box()
+    grid.click(position={"x": box["width"] * 0.9, "y": box["height"] - 4})
+    page.wait_for_url(re.compile(r"response=1&position=(2\d|3\d)"))
+    page.get_by_text(re.compile(r"Token (2|3)\d, in nats")).wait_for()
+
+
 def test_swapping_turns_red_to_blue_and_keeps_the_place(app, two, open_page) -> None:
     """A becomes B; prompt and token stay."""
     page = open_pair(open_page, app, two)

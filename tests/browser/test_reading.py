@@ -230,7 +230,7 @@ def test_all_high_tokens_are_in_one_list_in_either_order(app, runs, open_page) -
     page.locator(".peaks .more").click()
     rows = page.locator(".list .row")
     assert rows.count() == 500
-    total = int(page.locator(".peaks .more").inner_text().replace(",", "").split()[1])
+    total = int(page.locator(".peaks .more .size").inner_text().replace(",", ""))
     assert f"{total - 500:,} more" in page.locator(".list .rest").inner_text()
     page.locator(".list .sort").click()
     assert rows.nth(0).locator(".at").inner_text() == "#5"

@@ -70,6 +70,14 @@ def test_the_swap_button_turns_the_difference_round(root: Path) -> None:
     assert app.query_params["run"] == b.name and app.query_params["with"] == a.name
     assert app.query_params["prompt"] == "3" and app.query_params["position"] == "8"
     assert app.dataframe[0].value["difference"].iloc[0] < 0
+    other = compare(run=a.name, prompt="1", response="0", position="4", **{"with": b.name})
+    next(button for button in other.button if button.label == "Swap").click().run()
+    assert [other.query_params[name] for name in ("run", "prompt", "response", "position")] == [
+        b.name,
+        "1",
+        "0",
+        "4",
+    ]
 
 
 def test_an_address_is_followed_and_what_is_not_there_is_replaced_with_a_word(root: Path) -> None:

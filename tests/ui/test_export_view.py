@@ -181,6 +181,21 @@ def test_charts_and_tokens_have_files_of_their_own(run_dir):
     assert 'src="http' not in page
 
 
+def test_tokens_that_would_fill_the_memory_are_not_offered(run_dir, monkeypatch):
+    """The estimate is about the object's size, and above the limit a sentence stands instead."""
+    cursor = queries.open_run(run_dir).cursor()
+    bounds = export_view.token_export.bounds(0.0)
+    extra = export_view.tokens_json(bounds)
+    assert extra.refuse(cursor) == ""
+    size, estimate = (
+        len(extra.make(cursor)),
+        export_view.token_export.estimate_bytes(cursor, bounds),
+    )
+    assert size / 2 < estimate < 2 * size
+    monkeypatch.setattr(export_view, "MOST_BYTES", 1000)
+    assert "raise the lower bound" in extra.refuse(cursor)
+
+
 def test_a_run_with_a_zip_beside_it_is_still_a_run(run_dir):
     """results.zip and notes.json are no part of it, and go with it."""
     export_results.start(run_dir)
