@@ -62,7 +62,8 @@ def run_label(info: RunInfo, sample: bool = False) -> str:
     title = "" if len(names) == 2 or sample else figures.one_line(info.title, 44)
     state = "" if info.state == "done" else info.state
     when = info.created[:16].replace("T", " ")
-    parts = [state, title if title != kind else "", models, kind, when]
+    named = figures.one_line(info.name, 60) if info.name else ""
+    parts = [state, named, title if title not in (kind, named) else "", models, kind, when]
     return " · ".join(part for part in parts if part)
 
 

@@ -31,7 +31,7 @@ def test_a_live_run_stands_still_until_the_reader_asks_for_more(root: Path) -> N
         add(run_dir, range(3, 5))
         app.run()
         assert "3 prompts" in texts(app) and "More prompts" in texts(app)
-        app.button(key="live_refresh").click().run()
+        app.button(key=f"live_refresh_{run_dir.name}").click().run()
         assert "5 prompts" in texts(app) and "More prompts" not in texts(app)
 
 
