@@ -22,7 +22,7 @@ from kl_core.store.filters import PromptFilter
 from kl_core.store.parts import committed
 from kl_core.store.query import Cursor, Query
 
-TOKEN_COLUMNS = [name for name in schema.TOKENS.names if name not in ("top1", "top2")]
+TOKEN_COLUMNS = [name for name in schema.TOKENS.names if name not in schema.LISTS]
 SORTS = (*STATISTICS, "se_kl", "prompt", "file", "prompt_id", "n_responses")
 EVERY = PromptFilter()
 _NICE = (0.25, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0)

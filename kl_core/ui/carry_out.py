@@ -27,7 +27,7 @@ def prompts(
 ) -> None:
     """The prompts as sorted and filtered, and what is open of them."""
     ordered = queries.prompts_query(request.sort, request.descending, where=request.where)
-    views = [View("Prompts of the table", "prompts", ordered, with_notes=True)]
+    views = [View("Prompts of the table", "prompts", ordered, True, command="--view prompts")]
     if row is not None:
         views.append(
             View(
@@ -56,7 +56,9 @@ def tokens(info: RunInfo, summary: dict[str, Any], place: Explore, listed: Query
         if asked.sort is None and asked.score in ("kl", "normalized"):
             bounds = Bounds(asked.least or 0.0, asked.most, asked.score, asked.min_kl)
             extras = (export_view.tokens_json(bounds),)
-        views.append(View("Tokens of the list", "tokens", listed, extras=extras))
+        views.append(
+            View("Tokens of the list", "tokens", listed, False, extras, "--view top-tokens")
+        )
     export_view.popover(LABEL, info, views, "carry_tokens")
 
 

@@ -14,6 +14,7 @@ from kl_core.ui import (
     cached,
     carry_out,
     charts_view,
+    export_view,
     figures,
     notes_view,
     problems,
@@ -41,7 +42,7 @@ def show(
     with left:
         request = table_request.ask(info.path, summary, place)
         prompt_id, found = prompt_table.show(info.path, request, place, summary)
-        _counts(info, summary, found if request.where else None)
+        _counts(info, summary, place, found if request.where else None)
         lower = st.container(key="charts")
     row = None
     if prompt_id is not None:
@@ -74,8 +75,12 @@ def _response(info: RunInfo, measure: MeasureName, place: Explore) -> dict[str, 
     return row
 
 
-def _counts(info: RunInfo, summary: dict[str, Any], found: int | None) -> None:
-    """The run's size and mean; `found` is how many prompts a filter left, None without one."""
+def _counts(info: RunInfo, summary: dict[str, Any], place: Explore, found: int | None) -> None:
+    """The run's size and mean, its problems, notes and files.
+
+    Args:
+        found: how many prompts a filter left, None without one.
+    """
     matching = "" if found is None else f"{figures.count(found)} of "
     parts = [
         matching + figures.counted(summary["prompts"], "prompt"),
@@ -84,11 +89,14 @@ def _counts(info: RunInfo, summary: dict[str, Any], found: int | None) -> None:
     ]
     if summary["without_logprobs"]:
         parts.append(f"{figures.count(summary['without_logprobs'])} without logprobs")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="counts"):
-        mean = run_mean(summary)
+    mean = run_mean(summary)
+    with st.container(key="counts", gap=None):
         said = " · ".join([*parts, mean] if mean else parts)
-        st.caption(said, width="content", help=MEAN_HELP if mean else None)
-        problems.button(info.path)
+        st.caption(said, help=MEAN_HELP if mean else None)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            problems.button(info.path)
+            notes_view.popover(info.path, place)
+            export_view.run_popover(info, summary)
 
 
 MEAN_HELP = (

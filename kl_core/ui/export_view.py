@@ -16,7 +16,6 @@ from kl_core.store import (
     export,
     notes,
     notes_tables,
-    queries,
     restore,
     results_zip,
     summary,
@@ -219,7 +218,7 @@ def chart_html(name: str, run_summary: dict[str, Any]) -> Extra:
         from kl_core.plots.registry import CHARTS
 
         chart = CHARTS[name]
-        figure = chart.figure(chart.query().table(cursor), run_summary)
+        figure = chart.standalone(chart.query().table(cursor), run_summary)
         html: str = figure.to_html(include_plotlyjs=True, full_html=True)
         return html.encode()
 
@@ -228,9 +227,12 @@ def chart_html(name: str, run_summary: dict[str, Any]) -> Extra:
 
 def run_popover(info: RunInfo, run_summary: dict[str, Any], key: str = "export_run") -> None:
     """The whole run: its `_kl.json` files as a zip, its summary, its notes."""
-    with st.popover("Run files", width="stretch", key=f"{key}_box"):
+    box = st.popover("Run files", type="tertiary", key=f"{key}_box", on_change="rerun")
+    if not box.open:
+        return
+    with box:
         st.caption("Result files (_kl.json) as a zip")
-        reason, size_bytes = _results(str(info.path), queries.run_version(info.path))
+        reason, size_bytes = _results(str(info.path), cached.version(info.path))
         if reason:
             st.text(reason)
         else:

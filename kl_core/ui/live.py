@@ -22,7 +22,9 @@ def notice(run_dir: Path) -> None:
 def _look(run_dir: Path, shown: str) -> None:
     if queries.run_version(run_dir) == shown:
         return
-    with st.container(horizontal=True, vertical_alignment="center", key=f"live_notice_{run_dir.name}"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", key=f"live_notice_{run_dir.name}"
+    ):
         st.caption("More prompts of this run are finished than are shown.", width="content")
         if st.button("Show them", key=f"live_refresh_{run_dir.name}"):
             cached.refresh(run_dir)

@@ -125,6 +125,16 @@ _COLUMNS = {
 }
 
 
+def popover(run_dir: Path, place: Explore, key: str = "notes_list") -> None:
+    """A button with the count of notes; the list opens beneath it."""
+    count = len(notes.read(run_dir)) if not notes.problem(run_dir) else 0
+    label = figures.counted(count, "note") if count else "Notes"
+    box = st.popover(label, type="tertiary", key=f"{key}_box", on_change="rerun")
+    if box.open:
+        with box:
+            overview(run_dir, place)
+
+
 def overview(run_dir: Path, place: Explore) -> None:
     """Every note of a run; a click on one opens what it is on."""
     if fault := notes.problem(run_dir):

@@ -22,7 +22,8 @@ Object.assign(View.prototype, {
   legend() {
     const d = this.data, low = d.low || 0, unit = d.unit === undefined ? 'nats' : d.unit;
     const many = d.max === 1 && unit === 'nats' ? 'nat' : unit;
-    const top = this.round(d.max) + (many ? ' ' + many : '') + ' and above';
+    const top = this.round(d.max) + (many ? ' ' + many : '')
+      + (d.signed ? ' and beyond' : ' and above');
     const ramp = make('span', 'ramp');
     ramp.style.background = d.signed
       ? 'linear-gradient(90deg, var(--hot), transparent, var(--cool))'

@@ -38,7 +38,7 @@ CSS = (
 .map { display: block; width: 100%; height: 14px; cursor: pointer; border-radius: 3px;
   background: color-mix(in srgb, var(--st-text-color) 6%, transparent) }
 .text { margin-top: 6px; padding: 12px 16px; border: 1px solid var(--st-border-color);
-  border-radius: 8px; overflow: auto; height: clamp(190px, calc(100vh - 686px), 560px);
+  border-radius: 8px; overflow: auto; height: clamp(190px, calc(100vh - 686px), 420px);
   box-sizing: border-box; resize: vertical; min-height: 90px;
   font-family: Charter, "Bitstream Charter", "Source Serif 4", "Source Serif Pro", Georgia,
     "DejaVu Serif", serif;
@@ -77,10 +77,10 @@ CSS = (
   min-width: 34px; max-width: 128px; padding: 2px 5px; margin: 0; font-size: 1em;
   border-radius: 4px; unicode-bidi: isolate; box-sizing: border-box;
   box-shadow: inset 0 0 0 1px var(--st-border-color); opacity: 1 }
-[data-layout="cells"] .what { max-width: 100%; overflow: hidden; text-overflow: ellipsis;
+[data-layout="cells"] .t .what { max-width: 100%; overflow: hidden; text-overflow: ellipsis;
   white-space: pre }
-[data-layout="cells"] .size { font-size: .84em; opacity: .8; font-variant-numeric: tabular-nums }
-[data-layout="cells"] .up .size { opacity: 1 }
+[data-layout="cells"] .t .size { font-size: .84em; opacity: .8; font-variant-numeric: tabular-nums }
+[data-layout="cells"] .t.up .size { opacity: 1 }
 .foot { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 14px; margin-top: 6px;
   font-size: 12px; color: var(--faint); font-variant-numeric: tabular-nums;
   min-height: 40px; align-content: flex-start }

@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.store import queries
 from kl_core.store.query import Query
 from kl_core.store.runs import RunInfo
 from kl_core.store.token_tables import Score, occurrences_query
