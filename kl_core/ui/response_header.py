@@ -23,7 +23,8 @@ _CSS = """
 .title.long { cursor: pointer } .title.open { max-height: 40vh; overflow: auto }
 .title.long:not(.open) { -webkit-mask-image: linear-gradient(#000 60%, transparent);
   mask-image: linear-gradient(#000 60%, transparent) }
-.stats { display: flex; flex-wrap: wrap; gap: 4px 9px; justify-content: space-between; font-variant-numeric: tabular-nums }
+.stats { display: flex; flex-wrap: wrap; gap: 4px 9px; justify-content: space-between;
+  font-variant-numeric: tabular-nums }
 .value { font-size: 17.5px; font-weight: 620; line-height: 1.3; white-space: nowrap }
 .label { font-size: 11.5px; opacity: .72; white-space: nowrap }
 .stat { cursor: help }
