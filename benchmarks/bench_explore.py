@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest, app_test
 
 from benchmarks.bench_store import make_run
 from kl_core.store import queries
@@ -29,6 +30,14 @@ from kl_core.ui import sample
 APP = Path(__file__).resolve().parents[1] / "app.py"
 REPEATS = 7
 Step = Callable[[AppTest, int], None]
+
+
+class AsServed(PagesManager):
+    """Keeps the harness from running a page's file without app.py (see tests/conftest.py)."""
+
+
+PagesManager.uses_pages_directory = False
+app_test.PagesManager = AsServed
 
 
 def address(name: str, values: list[str]) -> Step:

@@ -6,6 +6,7 @@ from kl_core.errors import KLExplorerError
 from kl_core.store import runs
 from kl_core.ui import (
     copy_link,
+    entry,
     live,
     pair_cached,
     pair_inputs,
@@ -15,6 +16,7 @@ from kl_core.ui import (
     style,
 )
 
+entry.through_app()
 style.apply()
 place = pair_state.current()
 infos = pair_inputs.comparable(runs.list_runs(runs.default_root()))

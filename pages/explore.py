@@ -10,6 +10,7 @@ from kl_core.ui import (
     carry_out,
     charts_view,
     copy_link,
+    entry,
     explore_view,
     inputs,
     live,
@@ -22,6 +23,7 @@ from kl_core.ui import (
     upload,
 )
 
+entry.through_app()
 style.apply()
 OPENED = "files_opened"
 place = state.current()

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from kl_core.store import runs
-from kl_core.ui import run_list, style
+from kl_core.ui import entry, run_list, style
 
+entry.through_app()
 style.apply()
 st.title("Runs")
 root = runs.default_root()

@@ -4,8 +4,9 @@ import streamlit as st
 
 from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
-from kl_core.ui import progress, score_form, style
+from kl_core.ui import entry, progress, score_form, style
 
+entry.through_app()
 style.apply(narrow=True)
 st.title("Score locally")
 st.caption(

@@ -8,8 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pyarrow as pa
 
-from kl_core.plots import inert, style, words
 from kl_core.numeric.intervals import half_width
+from kl_core.plots import inert, style, words
 
 MOST_GROUPS = 12
 _ERROR_BARS = {"color": style.ERROR, "thickness": 1.3, "width": 3}

@@ -19,6 +19,7 @@ def by_position(
     signed: bool = False,
     height: int = style.COMPACT,
     y_title: str = "",
+    unit: str = "nats",
 ) -> go.Figure:
     """One bar a position; long responses show the highest of each stretch.
 
@@ -31,6 +32,7 @@ def by_position(
         threshold: bars of at least this size are drawn at full strength.
         height: pixels.
         y_title: empty for none.
+        unit: of the values, as the hover says it; empty for none.
     """
     places, extremes = binned(values)
     finite = [abs(value) for value in extremes if math.isfinite(value)]
@@ -42,7 +44,10 @@ def by_position(
         x=places,
         y=heights,
         customdata=places,
-        text=[f"{value:.3g} nats" if math.isfinite(value) else "infinite" for value in extremes],
+        text=[
+            f"{value:.3g} {unit}".strip() if math.isfinite(value) else "infinite"
+            for value in extremes
+        ],
         textposition="none",
         marker={
             "color": [style.BLUE if signed and value > 0 else style.RED for value in extremes],

@@ -8,8 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pyarrow as pa
 
-from kl_core.plots import style, words
 from kl_core.numeric.intervals import half_width
+from kl_core.plots import style, words
 
 
 def entropy(table: pa.Table, summary: dict[str, Any]) -> go.Figure:

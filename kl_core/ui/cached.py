@@ -11,23 +11,6 @@ import streamlit as st
 from kl_core.store import notes, notes_tables, queries
 from kl_core.store.filters import PromptFilter
 from kl_core.store.query import Cursor
-from kl_core.ui import token_data
-from kl_core.ui.token_data import MeasureName
-
-_TOKEN_DATA_COLUMNS = (
-    "token",
-    "data",
-    "special",
-    "kl",
-    "kl_lower",
-    "log_ratio",
-    "logprob1",
-    "logprob2",
-    "censored",
-    "reason",
-    "span_start",
-    "span_end",
-)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -95,14 +78,6 @@ def _summary(run_dir: str, version: str) -> dict[str, Any]:
     return queries.summary(_connection(run_dir, version).cursor())
 
 
-def token_view(
-    run_dir: Path, response_id: int, measure: MeasureName, start: int, jump: int
-) -> dict[str, Any]:
-    """The token view's data; the same object for the same arguments."""
-    data = _token_view(str(run_dir), version(run_dir), response_id, measure)
-    return {**data, "start": start, "jump": jump}
-
-
 def scales(run_dir: Path) -> dict[str, dict[str, float | None]]:
     """Measure → quantiles over the run, read once a version."""
     return _scales(str(run_dir), version(run_dir))
@@ -131,13 +106,3 @@ def tag_counts(run_dir: Path) -> dict[str, int]:
 def tagged(run_dir: Path, tags: tuple[str, ...]) -> tuple[int, ...]:
     """Ids of the prompts with a note that has one of the tags."""
     return notes_tables.tagged(run_dir, cursor(run_dir), tags)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _token_view(
-    run_dir: str, version: str, response_id: int, measure: MeasureName
-) -> dict[str, Any]:
-    here = _connection(run_dir, version).cursor()
-    rows = queries.tokens(here, response_id).select(_TOKEN_DATA_COLUMNS)
-    identity = f"{Path(run_dir).name}/{version}/{response_id}"
-    return token_data.build(rows, measure, _summary(run_dir, version), identity)

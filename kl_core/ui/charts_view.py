@@ -64,6 +64,7 @@ def by_position(
     threshold: float,
     signed: bool,
     place: Explore,
+    unit: str = "nats",
 ) -> None:
     """The open response's values by position; a click goes to that token.
 
@@ -71,11 +72,11 @@ def by_position(
         row: the response, with `response_id` and `slot`.
         measure: name of what is shown; part of the chart's identity.
         label: what is shown, in our own words: a caption obeys markdown.
-        values, threshold, signed: as the token view has them.
+        values, threshold, signed, unit: as the token view has them.
     """
     title = f"{label} along response {row['slot'] + 1}"
     charts_card.figure(
-        positions.by_position(values, threshold, signed),
+        positions.by_position(values, threshold, signed, unit=unit),
         info.id,
         f"position_{row['response_id']}_{measure}",
         place.jump,
@@ -83,7 +84,9 @@ def by_position(
         title,
     )
     left_out = _left_out(values)
-    st.caption(f"{title}, in nats; click a position to go to that token.{left_out}")
+    st.caption(
+        f"{title}{f', in {unit}' if unit else ''}; click a position to go to that token.{left_out}"
+    )
 
 
 def small_histogram(

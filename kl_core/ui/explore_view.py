@@ -23,10 +23,9 @@ from kl_core.ui import (
     response_view,
     table_request,
     token_cache,
-    token_data,
 )
 from kl_core.ui.state import Explore
-from kl_core.ui.token_data import MeasureName
+from kl_core.ui.token_data import MEASURES, MeasureName
 
 
 def show(
@@ -139,9 +138,10 @@ def _by_position(info: RunInfo, row: dict[str, Any], measure: MeasureName, place
         info,
         row,
         measure,
-        token_data.MEASURES[measure].label,
+        MEASURES[measure].label,
         data["values"],
         data["threshold"],
         data["signed"],
         place,
+        MEASURES[measure].unit,
     )

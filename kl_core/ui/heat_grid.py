@@ -29,6 +29,8 @@ def build(
     threshold: float | None = None,
     measure: str = "KL",
     tokens: Sequence[Sequence[str]] | None = None,
+    low: float = 0.0,
+    log: bool = False,
 ) -> dict[str, Any]:
     """The grid's `data`; equal arguments give equal data.
 
@@ -40,6 +42,8 @@ def build(
         signed: positive values blue, negative red.
         threshold: cells from here on carry a tick as a second cue.
         tokens: token texts of each row, for the line under the pointer.
+        low: size of no colour.
+        log: equal ratios are equal steps of colour (ranks).
     """
     return {
         "id": identity,
@@ -47,6 +51,8 @@ def build(
         "rows": [[_sendable(value) for value in values] for _, values in rows],
         "tokens": [[visible.plain(t, 24) for t in row] for row in tokens] if tokens else None,
         "top": top,
+        "low": low,
+        "log": log,
         "threshold": threshold,
         "signed": signed,
         "measure": measure,

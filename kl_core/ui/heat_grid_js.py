@@ -200,7 +200,9 @@ class Grid {
         if (known === undefined || Math.abs(v) > Math.abs(known)) high.set(x, v);
       });
       for (const [x, v] of high) {
-        const share = Math.min(1, Math.abs(v) / data.top);
+        const size = Math.abs(v), share = Math.max(0, Math.min(1, data.log
+          ? Math.log(size / Math.max(data.low, 1)) / Math.log(data.top / Math.max(data.low, 1))
+          : (size - data.low) / (data.top - data.low)));
         if (share < .02) continue;
         ctx.globalAlpha = .1 + .9 * share;
         ctx.fillStyle = data.signed && v > 0 ? cool : hot;

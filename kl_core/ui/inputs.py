@@ -95,7 +95,7 @@ def view_picker(place: Explore) -> str | None:
 
 def measure_picker(place: Explore, summary: dict[str, Any]) -> MeasureName:
     """What colours the text; raw responses have surprisal alone."""
-    options = measures_for(summary.get("measure"))
+    options = measures_for(summary)
     if place.measure not in options:
         place.not_here("measure")
         place.measure = options[0]

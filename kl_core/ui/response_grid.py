@@ -44,6 +44,8 @@ def show(
         MEASURES[measure].signed,
         scale.threshold,
         MEASURES[measure].label,
+        low=scale.low,
+        log=scale.log,
     )
     heat_grid.show(data, key, picked, selected)
     if len(drawn) < len(every):

@@ -8,8 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.store import queries
-from kl_core.ui import figures, look, token_cache, token_view
+from kl_core.ui import cached, figures, look, token_cache, token_view
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MeasureName
 
@@ -47,7 +46,7 @@ def show(
                 clicked()
 
     position = settle(row, place)
-    drawn = f"{key}/{queries.run_version(run_dir)}/{measure}/{layout}/{place.scale}"
+    drawn = f"{key}/{cached.version(run_dir)}/{measure}/{layout}/{place.scale}"
     if place.start is None or place.drawn != drawn:
         place.start, place.drawn = position, drawn
     data = token_cache.token_view(

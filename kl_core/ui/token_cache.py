@@ -31,7 +31,7 @@ def token_view(
     layout: str = "prose",
 ) -> dict[str, Any]:
     """The token view's data; equal for equal arguments while the run is the same."""
-    version = queries.run_version(run_dir)
+    version = cached.version(run_dir)
     data = _token_view(str(run_dir), version, response_id, measure)
     shown = token_data.coloured(data, scale(run_dir, measure, scale_text))
     identity = f"{data['id']}/{layout}"
@@ -51,7 +51,7 @@ def _token_view(
 
 def grid_rows(run_dir: Path, prompt_id: int, measure: MeasureName) -> list[GridRow]:
     """Values of every response of a prompt that has tokens, by slot."""
-    return _grid_rows(str(run_dir), queries.run_version(run_dir), prompt_id, measure)
+    return _grid_rows(str(run_dir), cached.version(run_dir), prompt_id, measure)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -36,8 +36,8 @@ Object.assign(View.prototype, {
       parts.push([make('span', '', '−' + end), ramp, make('span', '', '+' + top)]);
       if (low > 0) parts.push([make('span', '', 'no colour within ±' + this.round(low))]);
       parts.push([said]);
-      parts.push([make('span', 'u plus', 'model 1 likelier'), make('span', 'u minus',
-        'model 2 likelier'), make('span', '', 'underlined from ±' + from)]);
+      parts.push([make('span', 'u plus', d.plus || 'model 1 likelier'), make('span', 'u minus',
+        d.minus || 'model 2 likelier'), make('span', '', 'underlined from ±' + from)]);
     } else {
       const start = d.log ? 'rank ' + this.round(low) : this.round(low);
       parts.push([make('span', '', low > 0 && !(d.log && low <= 1) ? start + ' and below' : start),

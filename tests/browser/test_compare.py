@@ -59,11 +59,11 @@ def test_the_verdict_the_text_and_both_lists_are_on_one_screen(app, two, open_pa
     page.get_by_text(f"{PROMPTS} of {PROMPTS} prompts up").wait_for()
     page.locator(".title", has_text="q 3").wait_for()
     page.locator(".sel").wait_for()
-    assert "position=6" in page.url and "prompt=3" in page.url
+    page.wait_for_url(re.compile("prompt=3&.*position=6"))
     page.get_by_text("Token 6, in nats").wait_for()
     page.locator(".t").nth(4).click()
     page.get_by_text("Token 4, in nats").wait_for()
-    assert "position=4" in page.url
+    page.wait_for_url(re.compile("position=4"))
 
 
 def test_a_click_in_the_table_opens_that_prompt(app, two, open_page) -> None:
@@ -115,7 +115,7 @@ def test_another_figure_and_the_token_in_explore(app, two, open_page) -> None:
     page = open_pair(open_page, app, two)
     pick(page, "Compare by", "surprisal, model 2")
     page.get_by_text("B's model 2 finds the text less likely").wait_for()
-    assert "figure=mean_surprisal2" in page.url
+    page.wait_for_url(re.compile("figure=mean_surprisal2"))
     page.get_by_role("button", name="Explore B").click()
     page.wait_for_url(re.compile(rf"[/e]\?run={two[1].name}&prompt=3&response=\d&position=6"))
 

@@ -94,7 +94,7 @@ def test_the_help_of_a_picker_can_be_reached(app, runs, open_page) -> None:
     """Nothing invisible lies over the question mark beside the measure."""
     page = open_page(f"{app}/?run={runs['planted'].name}")
     panel_at(page, 5)
-    page.get_by_test_id("stTooltipIcon").first.hover(timeout=5_000)
+    page.locator(".st-key-toolbar_measure").get_by_test_id("stTooltipIcon").hover(timeout=5_000)
     page.get_by_text("No pair of full distributions has less").wait_for()
 
 
@@ -128,7 +128,7 @@ def test_the_keyboard_walks_the_tokens(app, runs, open_page) -> None:
     ):
         page.keyboard.press(key)
         panel_at(page, position)
-    assert page.locator("[role=listbox]").get_attribute("aria-activedescendant") == "t76"
+    assert page.locator(".text").get_attribute("aria-activedescendant") == "t76"
 
 
 def test_a_link_opens_the_same_place(app, runs, open_page) -> None:
