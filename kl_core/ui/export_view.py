@@ -228,23 +228,27 @@ def chart_html(name: str, run_summary: dict[str, Any]) -> Extra:
 def run_popover(info: RunInfo, run_summary: dict[str, Any], key: str = "export_run") -> None:
     """The whole run: its `_kl.json` files as a zip, its summary, its notes."""
     box = st.popover("Run files", type="tertiary", key=f"{key}_box", on_change="rerun")
-    if not box.open:
-        return
-    with box:
-        st.caption("Result files (_kl.json) as a zip")
-        reason, size_bytes = _results(str(info.path), cached.version(info.path))
-        if reason:
-            st.text(reason)
-        else:
-            tokens, prompts = run_summary.get("tokens") or 0, run_summary.get("prompts") or 0
-            export_results.show(info.path, size_bytes, tokens, prompts, key)
-        st.caption("Summary and notes")
-        with st.container(horizontal=True, gap="small"):
-            _whole("Summary", "summary.json", info, key, lambda: _summary(info.path))
-            if (kept := notes.raw(info.path)) is not None:
-                _whole("Notes", "notes.json", info, key, lambda: kept)
-        if fault := notes.problem(info.path):
-            st.text(fault)
+    if box.open:
+        with box:
+            run_files(info, run_summary, key)
+
+
+def run_files(info: RunInfo, run_summary: dict[str, Any], key: str) -> None:
+    """What the popover holds."""
+    st.caption("Result files (_kl.json) as a zip")
+    reason, size_bytes = _results(str(info.path), cached.version(info.path))
+    if reason:
+        st.text(reason)
+    else:
+        tokens, prompts = run_summary.get("tokens") or 0, run_summary.get("prompts") or 0
+        export_results.show(info.path, size_bytes, tokens, prompts, key)
+    st.caption("Summary and notes")
+    with st.container(horizontal=True, gap="small"):
+        _whole("Summary", "summary.json", info, key, lambda: _summary(info.path))
+        if (kept := notes.raw(info.path)) is not None:
+            _whole("Notes", "notes.json", info, key, lambda: kept)
+    if fault := notes.problem(info.path):
+        st.text(fault)
 
 
 def _whole(label: str, ending: str, info: RunInfo, key: str, make: Callable[[], bytes]) -> None:

@@ -91,7 +91,7 @@ def _save(run_dir: Path, place: notes.Key, seen: str, name: str, key: str) -> No
         notes.save(run_dir, Note(*place, text, tags), seen)
     except KLExplorerError as error:
         # the form begins anew with what is kept now, so what was typed is shown below it
-        lost = [f"You typed: {_inert(text)}"] if _updated(run_dir, place) != seen else []
+        lost = [f"You typed: {visible.lines(text)}"] if _updated(run_dir, place) != seen else []
         st.session_state[f"{key}_fault"] = [f"Not saved: {error}.", *lost]
 
 
@@ -106,13 +106,7 @@ def _remove(run_dir: Path, place: notes.Key) -> None:
 
 def _line(note: Note) -> str:
     tags = " ".join(f"#{visible.plain(tag)}" for tag in note.tags)
-    return " ".join(part for part in (_inert(note.text), tags) if part)
-
-
-def _inert(text: str) -> str:
-    """Text over its lines, with everything that hides or turns it round made visible."""
-    shown = "\n".join(visible.show(line) for line in text.split("\n"))
-    return shown.replace(visible.OPEN, "").replace(visible.CLOSE, "")
+    return " ".join(part for part in (visible.lines(note.text), tags) if part)
 
 
 _COLUMNS = {
@@ -182,7 +176,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "prompt": figures.one_line(f"not in this run: {row['file']}" if gone else row["prompt"]),
         "place": where,
         "token": "" if row["token"] is None else visible.plain(row["token"]),
-        "note": _inert(row["text"]),
+        "note": visible.lines(row["text"]),
         "tags": [visible.plain(tag) for tag in row["tags"]],
         "updated": row["updated"][:16].replace("T", " "),
     }

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+from kl_core.ui import visible
 from kl_core.ui.explain import runs_low
 from kl_core.ui.figures import count, nats, percent
 
@@ -51,11 +52,20 @@ export default function ({ parentElement, data }) {
   }
   title.className = 'title';
   title.textContent = data.title;
-  const long = title.scrollHeight > title.clientHeight + 3;
-  title.classList.toggle('long', long);
-  title.title = long ? 'Click for the whole prompt' : '';
-  if (long) { title.tabIndex = 0; title.setAttribute('aria-expanded', 'false'); }
-  else { title.removeAttribute('tabindex'); title.removeAttribute('aria-expanded'); }
+  const measure = () => {
+    if (title.classList.contains('open')) return;
+    const long = title.scrollHeight > title.clientHeight + 3;
+    if (title.classList.contains('long') === long) return;
+    title.classList.toggle('long', long);
+    title.title = long ? 'Click for the whole prompt' : '';
+    if (long) { title.tabIndex = 0; title.setAttribute('aria-expanded', 'false'); }
+    else { title.removeAttribute('tabindex'); title.removeAttribute('aria-expanded'); }
+  };
+  title.removeAttribute('tabindex');
+  measure();
+  const resized = new ResizeObserver(measure);  // the column takes its width a moment later
+  resized.observe(title);
+  return () => resized.disconnect();
 }
 """
 
@@ -92,7 +102,7 @@ def _stats() -> ComponentRenderer:
 
 def show_prompt(text: str) -> None:
     """Draw the prompt, cut to two lines until it is clicked."""
-    _title()(key="prompt_title", data={"title": text})
+    _title()(key="prompt_title", data={"title": visible.lines(text)})
 
 
 def show_stats(response: dict[str, Any], measure: str | None) -> None:

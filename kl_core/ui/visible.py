@@ -46,6 +46,12 @@ def plain(text: str, limit: int = 60) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def lines(text: str) -> str:
+    """A longer text over its lines, without wrappers; what hides or turns it is escaped."""
+    shown = "\n".join(show(line) for line in text.split("\n"))
+    return shown.replace(OPEN, "").replace(CLOSE, "")
+
+
 def join_characters(texts: Sequence[str], data: Sequence[bytes | None]) -> list[str | None]:
     """Texts with characters that are split over tokens put together.
 

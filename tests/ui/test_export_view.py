@@ -116,9 +116,25 @@ def test_nothing_is_computed_while_the_popover_is_closed(run_dir, monkeypatch):
     assert not app.code
 
 
+def files_page(path: str) -> None:
+    from pathlib import Path
+
+    from kl_core.store import runs
+    from kl_core.ui import cached, export_view
+
+    info = runs.run_info(Path(path))
+    export_view.run_files(info, cached.summary(info.path), "files")
+
+
+def test_a_scored_run_offers_its_results(run_dir):
+    """The button stands beside what the zip will hold."""
+    app = AppTest.from_function(files_page, args=(str(run_dir),)).run()
+    assert [one for one in app.button if one.label == "Make the zip"]
+
+
 def test_a_raw_run_says_why_it_has_no_results(tmp_path):
     """One sentence in place of the button."""
-    app = AppTest.from_function(export_page, args=(str(made_runs.raw(tmp_path)),)).run()
+    app = AppTest.from_function(files_page, args=(str(made_runs.raw(tmp_path)),)).run()
     assert any("score it first" in one.value for one in app.text)
     assert not [one for one in app.button if one.label == "Make the zip"]
 
