@@ -11,6 +11,7 @@ from kl_core.store import queries
 from kl_core.ui import (
     cached,
     look,
+    notes_view,
     response_grid,
     response_header,
     response_pair,
@@ -102,3 +103,5 @@ def _panel(run_dir: Path, row: Row, position: int | None, named: bool = False) -
     around = token_panel.around(cursor, token)
     model1 = row["model1"] or row["model"]
     token_panel.show(token, model1, row["model2"], row["measure"], around)
+    with st.container(key="token_note"):  # a response's row names its file and entry, too
+        notes_view.editor(run_dir, row, row, position, "note_token", text=True)

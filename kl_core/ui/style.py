@@ -29,6 +29,7 @@ header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
 .st-key-counts { column-gap: .2rem; row-gap: .2rem }
 .st-key-counts button { padding: 0 .2rem; min-height: 1.6rem; font-size: .76rem }
 .st-key-tokens_pages button { min-height: 1.6rem; padding: 0 .6rem; font-size: .78rem }
+.st-key-token_note button { padding: 0 .6rem; min-height: 1.7rem; font-size: .8rem }
 [data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700;
   font-size: 1.1rem }
 [data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums }
