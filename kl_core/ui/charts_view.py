@@ -75,8 +75,9 @@ def by_position(
         values, threshold, signed, unit: as the token view has them.
     """
     title = f"{label} along response {row['slot'] + 1}"
+    shown = (str(info.path), cached.version(info.path), row["response_id"], measure)
     charts_card.figure(
-        positions.by_position(values, threshold, signed, unit=unit),
+        _positions(shown, values, threshold, signed, unit),
         info.id,
         f"position_{row['response_id']}_{measure}",
         place.jump,
@@ -97,24 +98,41 @@ def small_histogram(
     Args:
         certified: count the lower bounds instead; there is no list to open for these.
     """
-    cursor = cached.cursor(info.path)
-    column = "kl_lower" if certified else None
-    table = chart_queries.histogram_query(column).table(cursor)
+    table, drawn = _small(str(info.path), cached.version(info.path), certified)
     rows = table.to_pylist()
     missing = summary["tokens"] - sum(row["tokens"] or 0 for row in rows)
     if not rows:
         st.caption(_nothing(summary))
     elif certified:
-        drawn = histograms.histogram(table, summary, style.COMPACT, "KL, at least")
         chart = f"histogram_lower_{info.id}"
         st.plotly_chart(drawn, key=chart, config=charts_card.config(info.id, "histogram_lower"))
         without = f" {missing:,} without a bound left out." if missing else ""
         st.caption(f"Certified KL of every token; both axes are logarithmic.{without}")
     else:
-        drawn = histograms.histogram(table, summary, style.COMPACT)
         _figure(info, "histogram", table, drawn, summary, place, "small_histogram")
-        facts = chart_queries.facts(cursor)
+        facts = chart_queries.facts(cached.cursor(info.path))
         st.caption(charts_captions.caption("histogram", rows, facts, summary))
+
+
+# making a figure takes ten times as long as asking for its rows: each is made once
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _positions(
+    shown: tuple[str, str, int, str],
+    _values: Sequence[float | str | None],
+    threshold: float,
+    signed: bool,
+    unit: str,
+) -> go.Figure:
+    return positions.by_position(_values, threshold, signed, unit=unit)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _small(run_dir: str, version: str, certified: bool) -> tuple[pa.Table, go.Figure]:
+    here = Path(run_dir)
+    column = "kl_lower" if certified else None
+    table = chart_queries.histogram_query(column).table(cached.cursor(here))
+    name = "KL, at least" if certified else ""
+    return table, histograms.histogram(table, cached.summary(here), style.COMPACT, name)
 
 
 def _card(
