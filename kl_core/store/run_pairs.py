@@ -1,7 +1,8 @@
 """Two runs over the same responses, side by side in one connection.
 
-Prompts belong together by (file, entry) and equal text, responses by slot and equal text,
-tokens by position and equal text; what does not is listed or counted with its reason.
+Prompts belong together by (file, entry) and equal text (a result file counts as the file it was
+made from), or by a text that each run has once; responses by slot and equal text, tokens by
+position and equal text. What does not is listed or counted with its reason.
 Differences are always B − A. A finished run is attached READ_ONLY; a live one, or one of
 an older schema, is the same tables computed in memory over its parts.
 """
@@ -22,17 +23,39 @@ from kl_core.store.build import load_parts
 from kl_core.store.parts import committed
 from kl_core.store.query import Cursor, Query
 
-PROMPT_MATCH = "p.file IS NOT DISTINCT FROM q.file AND p.entry IS NOT DISTINCT FROM q.entry"
+# a result file stands for the file it was made from: x_kl.json.gz for x.json
+_ENDING = r"(_kl)?\.jsonl?(\.gz)?$"
+
+
+def _side(name: str) -> str:
+    """Prompts of a run with the place they are matched by, and how often their text occurs."""
+    return f"""SELECT prompt_id, file, entry, prompt, count(*) OVER (PARTITION BY prompt) AS same,
+      CASE WHEN count(*) OVER (PARTITION BY stem, entry) > 1 THEN file ELSE stem END AS place
+    FROM (SELECT *, regexp_replace(file, '{_ENDING}', '') AS stem FROM {name}.prompts)"""
+
+
 _TABLES = (
-    # one row a prompt of either run; `reason` is NULL where both have it
+    # one row a prompt of either run; `reason` is NULL where both have it. A result file of one of
+    # several entries has a place of its own: then the text decides, where each run has it once
     f"""CREATE TABLE prompt_match AS
-    SELECT p.prompt_id AS prompt_a, q.prompt_id AS prompt_b,
-           coalesce(p.file, q.file) AS file, coalesce(p.entry, q.entry) AS entry,
-           coalesce(p.prompt, q.prompt) AS prompt,
-           CASE WHEN q.prompt_id IS NULL THEN 'only in A' WHEN p.prompt_id IS NULL
+    WITH a AS MATERIALIZED ({_side("run_a")}), b AS MATERIALIZED ({_side("run_b")}),
+    placed AS MATERIALIZED (
+      SELECT a.prompt_id AS ida, b.prompt_id AS idb FROM a JOIN b
+      ON a.place = b.place AND a.entry IS NOT DISTINCT FROM b.entry),
+    pairs AS (
+      SELECT * FROM placed UNION ALL
+      SELECT a.prompt_id, b.prompt_id FROM a JOIN b USING (prompt)
+      WHERE a.same = 1 AND b.same = 1 AND a.prompt_id NOT IN (SELECT ida FROM placed)
+        AND b.prompt_id NOT IN (SELECT idb FROM placed)),
+    both_sides AS (
+      SELECT p.prompt_id AS prompt_a, pairs.idb, p.file, p.entry, p.prompt
+      FROM a p LEFT JOIN pairs ON p.prompt_id = pairs.ida)
+    SELECT p.prompt_a, q.prompt_id AS prompt_b, coalesce(p.file, q.file) AS file,
+           coalesce(p.entry, q.entry) AS entry, coalesce(p.prompt, q.prompt) AS prompt,
+           CASE WHEN q.prompt_id IS NULL THEN 'only in A' WHEN p.prompt_a IS NULL
                 THEN 'only in B' WHEN p.prompt IS DISTINCT FROM q.prompt THEN 'other text'
                 END AS reason
-    FROM run_a.prompts p FULL JOIN run_b.prompts q ON {PROMPT_MATCH}""",
+    FROM both_sides p FULL JOIN b q ON p.idb = q.prompt_id""",
     """CREATE TABLE response_match AS
     WITH a AS (SELECT m.prompt_a, m.prompt_b, m.file, m.entry, r.slot, r.response_id, r.text
                FROM run_a.responses r JOIN prompt_match m ON r.prompt_id = m.prompt_a
@@ -193,7 +216,7 @@ def token_query(side: str, response_id: int, position: int) -> Query:
 
 
 def first_prompts(run_dir: Path) -> frozenset[int]:
-    """Hashes of (file, entry, prompt) of the run's first part.
+    """Hashes of the prompts of the run's first part.
 
     Enough to guess, without opening the run, whether two runs are over the same prompts.
     """
@@ -201,7 +224,7 @@ def first_prompts(run_dir: Path) -> frozenset[int]:
     if not paths:
         return frozenset()
     try:
-        found = pq.read_table(paths[0], columns=["file", "entry", "prompt"])
+        found = pq.read_table(paths[0], columns=["prompt"])
     except (OSError, pa.ArrowException):
         return frozenset()
-    return frozenset(map(hash, zip(*found.to_pydict().values(), strict=True)))
+    return frozenset(map(hash, found["prompt"].to_pylist()))

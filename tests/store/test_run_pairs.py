@@ -351,3 +351,34 @@ def test_a_list_knows_what_finished_runs_hold(two, tmp_path) -> None:
     found = run_sizes.counts([*two, bare, broken])
     assert set(found) == set(two)
     assert found[two[0]] == run_sizes.Counts(6, 12, 2 * sum(range(20, 26)))
+
+
+def test_a_result_file_counts_as_the_file_it_was_made_from(tmp_path: Path) -> None:
+    """A fresh score and an imported result of another day belong together, prompt by prompt."""
+    a, b = made(tmp_path, "aaaa0007", {}), made(tmp_path, "bbbb0007", {2: {5: 0.01}})
+
+    def renamed(columns: dict[str, list[Any]]) -> None:
+        columns["file"] = [name.replace(".json", "_kl.json.gz") for name in columns["file"]]
+
+    pair = run_pairs.open_pair(a, altered(b, "responses", renamed)).cursor()
+    counts = run_pairs.counts_query().row(pair)
+    assert counts["prompts_paired"] == 6 and counts["responses_paired"] == 12
+    assert not counts["prompts_only_a"] and not counts["prompts_only_b"]
+
+
+def test_other_names_pair_by_a_text_that_each_run_has_once(tmp_path: Path) -> None:
+    """A text that occurs twice could mean either, so it pairs with neither."""
+    a, b = made(tmp_path, "aaaa0008", {}), made(tmp_path, "bbbb0008", {})
+
+    def elsewhere(columns: dict[str, list[Any]]) -> None:
+        columns["file"] = [f"other/{name}" for name in columns["file"]]
+        columns["prompt"] = [
+            "question 0" if p == 1 else t
+            for p, t in zip(columns["prompt_id"], columns["prompt"], strict=True)
+        ]
+
+    pair = run_pairs.open_pair(a, altered(b, "responses", elsewhere)).cursor()
+    found = pair.sql("SELECT prompt_a, prompt_b FROM prompt_pairs ORDER BY 1").fetchall()
+    assert found == [(n, n) for n in range(2, 6)]
+    counts = run_pairs.counts_query().row(pair)
+    assert (counts["prompts_only_a"], counts["prompts_only_b"]) == (2, 2)
