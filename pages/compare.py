@@ -9,6 +9,7 @@ from kl_core.ui import (
     entry,
     live,
     pair_cached,
+    pair_export,
     pair_inputs,
     pair_state,
     pair_view,
@@ -32,7 +33,9 @@ if len(infos) < 2:
     st.stop()
 missing = pair_inputs.settle(place, infos)
 with st.container(key="toolbar"):
-    runs_column, figure_column, link_column = st.columns([11, 3, 1.4], vertical_alignment="bottom")
+    runs_column, figure_column, export_column, link_column = st.columns(
+        [10, 2.6, 1.4, 1.4], vertical_alignment="bottom"
+    )
     with runs_column:
         run_a, run_b = pair_inputs.toolbar(place, infos)
     with link_column:
@@ -55,5 +58,7 @@ except KLExplorerError as error:
     st.stop()
 with figure_column:
     pair_inputs.figure_picker(place, key)
+with export_column:
+    pair_export.popover(key, run_a, run_b, place)
 pair_view.show(key, run_a, run_b, place)
 pair_state.remember(place)

@@ -29,7 +29,7 @@ from kl_core.store.token_export import Bounds
 from kl_core.ui import cached, export_results, figures
 
 MOST_ROWS, MOST_BYTES = 200_000, 200_000_000  # a download passes through the server's memory
-_FORMATS: dict[Format, tuple[str, str]] = {
+FORMATS: dict[Format, tuple[str, str]] = {
     "csv": ("CSV", "text/csv"),
     "json": ("JSON", "application/json"),
     "parquet": ("Parquet", "application/vnd.apache.parquet"),
@@ -110,7 +110,7 @@ def _view(info: RunInfo, view: View, key: str) -> None:
         st.code(f"{words} --output {view.stem}.parquet", language=None, wrap_lines=True)
     else:
         with st.container(horizontal=True, gap="small"):
-            for kind, (label, mime) in _FORMATS.items():
+            for kind, (label, mime) in FORMATS.items():
                 make = _maker(info.path, here, view, kind)
                 _button(label, info, view, (kind, mime), make, key)
     if view.extras:

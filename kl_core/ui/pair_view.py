@@ -53,7 +53,8 @@ def _verdict(key: PairKey, place: PairPlace) -> None:
     if not counts["prompts_paired"]:
         st.text(
             "These runs have no prompt in common: prompts belong together by file, place in the "
-            "file, and equal text. Choose another run B; those over the same files come first."
+            "file and equal text, or by a text that each run has once. Choose another run B; "
+            "those over the same prompts come first."
         )
         return
     found = pair_cached.difference(key, place.figure)

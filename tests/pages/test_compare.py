@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kl_core.store import runs
+from kl_core.store import pair_figures, runs
 from kl_core.store.runs import Status
+from kl_core.ui import pair_cached, pair_export
 from tests.pages.conftest import APP, opened, picker, texts
 from tests.ui import made_runs
 from tests.ui.made_runs import entry, prose, response
@@ -216,3 +218,15 @@ def test_many_runs_can_be_filtered(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert rows(app) == [done.name]
     next(box for box in app.text_input if box.label == "Search runs").set_value("nothing").run()
     assert "No run fits the filter" in texts(app)
+
+
+def test_the_paired_rows_are_carried_out_as_they_are_sorted(root: Path) -> None:
+    """The button's file holds every pair, B − A, in the page's order."""
+    key = pair_cached.key_of(*two(root))
+    query = pair_figures.prompts_query("mean_kl", "up")
+    rows = json.loads(pair_export._maker(key, query, "json")())
+    assert len(rows) == 5
+    assert [row["difference"] for row in rows] == sorted(
+        (row["difference"] for row in rows), reverse=True
+    )
+    assert rows[0]["difference"] == pytest.approx(rows[0]["figure_b"] - rows[0]["figure_a"])
