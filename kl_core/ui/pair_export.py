@@ -20,7 +20,8 @@ def popover(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
     stem = f"{a.id}_against_{b.id}"
     with st.popover("Export", width="stretch", key="pair_export_box"):
         st.caption("All paired prompts by the chosen figure; differences are B − A.")
-        paired = pair_figures.prompts_query(place.figure, place.order or "moved")
+        order = place.order if place.order in pair_figures.ORDERS else "moved"
+        paired = pair_figures.prompts_query(place.figure, order)
         _buttons(key, paired, f"{stem}_{place.figure}", "prompts")
         st.caption("What has no counterpart in the other run, with the reason.")
         _buttons(key, run_pairs.unmatched_query(), f"{stem}_unmatched", "unmatched")

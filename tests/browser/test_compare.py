@@ -105,7 +105,7 @@ def test_swapping_turns_red_to_blue_and_keeps_the_place(app, two, open_page) -> 
     page = open_pair(open_page, app, two)
     page.get_by_text("B diverges more").wait_for()
     page.get_by_text("Token 6, in nats").wait_for()
-    page.get_by_role("button", name="Swap").click()
+    page.get_by_role("button", name="⇄").click()
     page.get_by_text("B diverges less").wait_for()
     page.wait_for_url(re.compile(rf"run={two[1].name}.*position=6"))
 

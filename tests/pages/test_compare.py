@@ -68,12 +68,12 @@ def test_the_swap_button_turns_the_difference_round(root: Path) -> None:
     a, b = two(root)
     app = compare(run=a.name, **{"with": b.name, "figure": "max_kl"})
     assert "+" in app.dataframe[0].value["difference"].map("{:+}".format).iloc[0]
-    next(button for button in app.button if button.label == "Swap").click().run()
+    next(button for button in app.button if button.label == "⇄").click().run()
     assert app.query_params["run"] == b.name and app.query_params["with"] == a.name
     assert app.query_params["prompt"] == "3" and app.query_params["position"] == "8"
     assert app.dataframe[0].value["difference"].iloc[0] < 0
     other = compare(run=a.name, prompt="1", response="0", position="4", **{"with": b.name})
-    next(button for button in other.button if button.label == "Swap").click().run()
+    next(button for button in other.button if button.label == "⇄").click().run()
     assert [other.query_params[name] for name in ("run", "prompt", "response", "position")] == [
         b.name,
         "1",
