@@ -159,15 +159,21 @@ heads AS (
   SELECT count(DISTINCT prompt_id) AS prompts,
          count(*) FILTER (WHERE slot >= 0) AS responses,
          count(*) FILTER (WHERE slot >= 0 AND tokens = 0) AS without_logprobs,
-         any_value(measure) AS measure,
+         -- one estimate among exact values makes the whole an estimate
+         CASE WHEN bool_or(measure = 'floor') THEN 'floor' ELSE any_value(measure) END AS measure,
          CASE WHEN count(DISTINCT model1) > 1 THEN count(DISTINCT model1) || ' models'
               ELSE any_value(model1) END AS model1,
          CASE WHEN count(DISTINCT model2) > 1 THEN count(DISTINCT model2) || ' models'
               ELSE any_value(model2) END AS model2
   FROM responses)
-SELECT heads.*, stats.*,
-       (SELECT {_standard_error("total_kl", "scored_tokens")} FROM prompts) AS se_kl
-FROM heads, stats"""
+SELECT heads.*, stats.*, clusters.*, lists.*
+FROM heads, stats,
+  (SELECT {_standard_error("total_kl", "scored_tokens")} AS se_kl,
+          count(*) FILTER (WHERE scored_tokens > 0) AS scored_prompts FROM prompts) AS clusters,
+  -- the floor estimate depends on how long the lists are
+  (SELECT avg(len(list_filter(top1, lambda c: c.listed))) AS listed1,
+          avg(len(list_filter(top2, lambda c: c.listed))) AS listed2
+   FROM tokens WHERE kl IS NOT NULL) AS lists"""
 
 # values of the columns of `responses` that prompts are filtered by, most frequent first
 FACETS = """

@@ -110,7 +110,7 @@ def run_mean(summary: dict[str, Any]) -> str:
     if mean is None:
         return ""
     sign = "" if summary.get("measure") == "full" else "≈ "
-    half = half_width(error, summary.get("prompts"))
+    half = half_width(error, summary.get("scored_prompts"))
     interval = f" ± {figures.nats(half)}" if half else ""
     return f"mean KL {sign}{figures.nats(mean)}{interval}"
 

@@ -63,7 +63,8 @@ def _divergence(row: Row) -> tuple[float, float, int]:
 
 def body(run_dir: Path, row: Row, measure: MeasureName, place: Explore) -> None:
     """Figures, layout and scale, then text and panel."""
-    response_header.show_stats(row, cached.summary(run_dir).get("measure"))
+    kind = row["measure"] or cached.summary(run_dir).get("measure")
+    response_header.show_stats(row, kind)
     layout = look.layout(place)
     shown = token_cache.scale(run_dir, measure, place.scale)
     look.bar(place, measure, shown, cached.scales(run_dir).get(measure, {}))

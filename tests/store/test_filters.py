@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kl_core import measures
 from kl_core.errors import InputError
 from kl_core.store import queries
 from kl_core.store.build import build_database
@@ -138,3 +139,37 @@ def test_colour_scales_are_quantiles_over_the_run(cursor) -> None:
     assert scales["kl"]["top"] == kl.max()
     assert scales["log_ratio"]["p90"] == pytest.approx(np.quantile(ratio, 0.9))
     assert scales["surprisal1"]["p50"] == pytest.approx(np.median(-logprob))
+
+
+def test_an_interval_counts_the_prompts_that_have_a_value(tmp_path) -> None:
+    """Prompts that could not be scored say nothing about the spread of those that were."""
+    entries = [factories.entry(number) for number in range(4)]
+    for number in (1, 3):
+        bare = tuple(
+            replace(one.response, positions=(), error="no logprobs")
+            for one in entries[number].responses
+        )
+        entries[number] = replace(
+            entries[number], responses=tuple(measures.unscored(one) for one in bare)
+        )
+    run_dir = make_run(tmp_path, entries)
+    build_database(run_dir)
+    summary = queries.summary(queries.open_run(run_dir).cursor())
+    assert (summary["prompts"], summary["scored_prompts"]) == (4, 2)
+
+
+def test_one_estimate_makes_the_whole_run_an_estimate(tmp_path) -> None:
+    """Exact values beside estimates are never shown as if all were exact."""
+    for first in (0, 1):
+        entries = [factories.entry(number) for number in range(2)]
+        exact = tuple(replace(one, measure="full") for one in entries[first].responses)
+        entries[first] = replace(entries[first], responses=exact)
+        run_dir = make_run(tmp_path / str(first), entries)
+        build_database(run_dir)
+        assert queries.summary(queries.open_run(run_dir).cursor())["measure"] == "floor"
+
+
+def test_the_length_of_both_lists_is_kept(cursor) -> None:
+    """The floor estimate depends on it, so a comparison of runs has to know."""
+    summary = queries.summary(cursor)
+    assert (summary["listed1"], summary["listed2"]) == (5, 5)
