@@ -73,13 +73,13 @@ try:
     summary = cached.summary(info.path)
 except KLExplorerError as error:
     st.text(f"This run cannot be opened: {error}.")
-    state.remember(place)
+    state.finish(place)
     st.stop()
 if not summary.get("prompts"):
     if info.state == "done":
         st.caption("This run holds no prompts. The list of problems says what could not be read.")
         problems.button(info.path)
-    state.remember(place)
+    state.finish(place)
     st.stop()
 with view_column:
     view = inputs.view_picker(place)
@@ -97,6 +97,6 @@ else:
     if summary.get("measure") is None:
         inputs.offer_scoring(info, summary)
     explore_view.show(info, summary, measure, place, export_column)
-state.remember(place)
+state.finish(place)
 if missing := state.missing(place):
     note.caption(missing)

@@ -8,17 +8,15 @@ reader moves.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import streamlit as st
 
 from kl_core.ui import figures
+from kl_core.ui.address import Address, ledger
 
-_STATE, _WRITTEN, _REPLACED = "explore_state", "explore_address", "explore_replaced"
-_MISSED_AT = "explore_missed_at"
-_LATE_S = 3.0  # a browser may still send an address that was replaced so long ago
+_STATE, _LEDGER, _MISSED_AT = "explore_state", "explore_ledger", "explore_missed_at"
 
 
 @dataclass(slots=True)
@@ -120,7 +118,7 @@ def missing(place: Explore) -> str:
     """What the link named in vain, in words; empty once the reader has moved on."""
     if not place.missing:
         return ""
-    here = st.session_state.get(_WRITTEN)
+    here = ledger(_LEDGER).place
     if st.session_state.setdefault(_MISSED_AT, here) != here:
         place.missing.clear()
         del st.session_state[_MISSED_AT]
@@ -131,7 +129,6 @@ def missing(place: Explore) -> str:
 
 _NOT_IN_ADDRESS = ("start", "jump", "drawn", "missing")
 _ADDRESS = {one.name: str(one.type) for one in fields(Explore) if one.name not in _NOT_IN_ADDRESS}
-Address = dict[str, str | list[str]]
 
 
 def _address() -> Address:
@@ -152,11 +149,11 @@ def forget_pickers() -> None:
 
 def current() -> Explore:
     """The session's place, taken from the address where that has changed."""
-    address = _address()
+    here, written = _address(), ledger(_LEDGER)
     known: Explore | None = st.session_state.get(_STATE)
-    if known is None or (address and not _ours(address)):
-        known = _parse(address, jump=known.jump + 1 if known else 0)
-        st.session_state[_STATE], st.session_state[_WRITTEN] = known, address
+    if known is None or written.changed_outside(here, _as_address(known)):
+        known = _parse(here, jump=known.jump + 1 if known else 0)
+        st.session_state[_STATE] = known
         st.session_state.pop(_MISSED_AT, None)
         forget_pickers()
     return known
@@ -164,6 +161,16 @@ def current() -> Explore:
 
 def remember(place: Explore) -> None:
     """Put the place into the address."""
+    ledger(_LEDGER).tell(_as_address(place), _address())
+
+
+def finish(place: Explore) -> None:
+    """The same at the end of the page's run."""
+    remember(place)
+    ledger(_LEDGER).finish()
+
+
+def _as_address(place: Explore) -> Address:
     address: Address = {}
     for name, kind in _ADDRESS.items():
         value = getattr(place, name)
@@ -171,25 +178,7 @@ def remember(place: Explore) -> None:
             address[name] = list(value)
         elif "tuple" not in kind and value is not None:
             address[name] = str(value)
-    before = st.session_state.get(_WRITTEN, {})
-    if before != address:
-        replaced = st.session_state.get(_REPLACED, [])
-        st.session_state[_REPLACED] = [*replaced[-8:], (time.monotonic(), before)]
-    st.session_state[_WRITTEN] = address
-    if address != _address():
-        st.query_params.from_dict(address)
-
-
-def _ours(address: Address) -> bool:
-    """Whether the app itself wrote this address, now or a moment ago.
-
-    A click that follows another at once still carries the address from before it.
-    """
-    if address == st.session_state.get(_WRITTEN):
-        return True
-    recent = time.monotonic() - _LATE_S
-    replaced = st.session_state.get(_REPLACED, [])
-    return any(when >= recent and address == old for when, old in replaced)
+    return address
 
 
 def _parse(address: Address, jump: int) -> Explore:
