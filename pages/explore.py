@@ -77,7 +77,10 @@ except KLExplorerError as error:
     st.stop()
 if not summary.get("prompts"):
     if info.state == "done":
-        st.caption("This run holds no prompts. The list of problems says what could not be read.")
+        st.caption(
+            "This run holds no prompts. Open files that hold responses, or look at the page Runs "
+            "for what this run was asked to read."
+        )
         problems.button(info.path)
     state.finish(place)
     st.stop()

@@ -81,9 +81,10 @@ def _counts(info: RunInfo, summary: dict[str, Any], place: Explore, found: int |
         found: how many prompts a filter left, None without one.
     """
     matching = "" if found is None else f"{figures.count(found)} of "
+    whole = "" if found is None else "whole run: "
     parts = [
         matching + figures.counted(summary["prompts"], "prompt"),
-        figures.counted(summary["responses"], "response"),
+        whole + figures.counted(summary["responses"], "response"),
         figures.counted(summary["tokens"], "token"),
     ]
     if summary["without_logprobs"]:

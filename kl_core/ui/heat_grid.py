@@ -80,4 +80,4 @@ def picked(key: str) -> tuple[int, int] | None:
 def _sendable(value: Value) -> Value:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+    return float(f"{value:.6g}") if isinstance(value, float) else value

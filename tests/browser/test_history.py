@@ -56,12 +56,12 @@ def test_three_prompts_back_and_forward_again(app, runs, open_page) -> None:
 
 def test_back_from_a_token_leads_to_the_list_it_came_from(app, runs, open_page) -> None:
     """The Tokens tab stands where it was."""
-    page = open_page(f"{app}/?run={runs['planted'].name}&view=tokens", wait="[role=row]")
+    page = open_page(f"{app}/?run={runs['planted'].name}&view=tokens", wait=".list .row")
     page.wait_for_timeout(900)
-    page.locator("[role=row]").nth(2).click()
+    page.locator(".list .row").nth(2).click()
     page.locator(".title").first.wait_for()
     page.wait_for_timeout(900)
     page.go_back()
     page.wait_for_url(re.compile("view=tokens"))
     page.get_by_role("radio", name="Tokens", checked=True).wait_for()
-    page.locator("[role=row]").first.wait_for()
+    page.locator(".list .row").first.wait_for()
