@@ -19,6 +19,7 @@ from kl_core.store.summary import run_summary
 
 ROWS: tuple[Format, ...] = get_args(Format)
 Several = list[str] | None
+Number = int | None
 
 
 def export_command(
@@ -53,12 +54,18 @@ def export_command(
         Several, typer.Option("--min", help="column=value, say mean_kl=0.5; score=1 for tokens.")
     ] = None,
     most: Annotated[Several, typer.Option("--max", help="column=value.")] = None,
-    prompt: Annotated[int | None, typer.Option(help="prompt_id, for responses and tokens.")] = None,
-    response: Annotated[int | None, typer.Option(help="response_id, for tokens.")] = None,
+    prompt: Annotated[Number, typer.Option(help="prompt_id, for responses and tokens.")] = None,
+    response: Annotated[Number, typer.Option(help="response_id, for tokens.")] = None,
     score: Annotated[
         str | None, typer.Option(help="Of tokens: kl, normalized or surprisal1.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many rows.")] = None,
+    min_kl: Annotated[
+        float | None, typer.Option(help="--score normalized: least KL of a token, in nats.")
+    ] = None,
+    min_count: Annotated[
+        Number, typer.Option(min=1, help="token-groups: least occurrences of a token.")
+    ] = None,
+    limit: Annotated[Number, typer.Option(min=1, help="The first so many rows.")] = None,
     lists: Annotated[bool, typer.Option("--lists", help="tokens: with both top-k lists.")] = False,
     runs_dir: options.RunsDir = None,
 ) -> None:
@@ -79,6 +86,8 @@ def export_command(
         score=score,
         limit=limit,
         lists=lists,
+        min_kl=min_kl,
+        min_count=min_count,
     )
     target = None if output == "-" else Path(output).expanduser()
     if view == "results":
@@ -136,11 +145,7 @@ def _put(data: bytes, target: Path | None) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    try:
-        with export.replacing(target) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}); check it") from error
+    export.put(data, target)
     print(f"written to {show_path(target)}", file=sys.stderr)
 
 

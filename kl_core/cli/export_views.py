@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from kl_core.store.query import Cursor, Query
 
 CHART = "chart:"
 WHOLE = ("summary", "results")  # objects and files, not rows
+LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Asked:
 
     Attributes:
         least, most: `column=value`, as typed.
+        min_kl: nats a token's KL needs before `normalized` means anything.
+        min_count: occurrences a group of tokens needs.
     """
 
     sort: str | None = None
@@ -41,6 +45,8 @@ class Asked:
     score: str | None = None
     limit: int | None = None
     lists: bool = False
+    min_kl: float | None = None
+    min_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,9 @@ def view(name: str, run_dir: Path, cursor: Cursor, asked: Asked) -> View:
     """The rows of a view.
 
     Raises:
-        InputError: no such view, or an option that it does not have.
+        InputError: no such view, an option that it does not have, or one that is no text.
     """
+    _refuse_impossible(asked)
     if name.startswith(CHART):
         _only(name, asked, ())
         return View(chart(name).query())
@@ -97,13 +104,35 @@ def refuse_options(name: str, asked: Asked) -> None:
     _only(name, asked, ())
 
 
+def _refuse_impossible(asked: Asked) -> None:
+    """What no database takes: bytes that are no UTF-8 (lone surrogates here), huge numbers."""
+    for option in fields(Asked):
+        given = getattr(asked, option.name)
+        for one in given if isinstance(given, tuple) else (given,):
+            if isinstance(one, str) and one != one.encode("utf-8", "replace").decode():
+                raise InputError(
+                    f"--{_word(option.name)} {one!a} is no UTF-8 text; type it as UTF-8"
+                )
+            if type(one) is int and abs(one) > LARGEST:
+                raise InputError(
+                    f"--{_word(option.name)} {one} is beyond {LARGEST}, the largest whole "
+                    "number of a run; give a smaller one"
+                )
+
+
+def _word(option: str) -> str:
+    """An option as it is typed."""
+    return {"least": "min", "most": "max"}.get(option, option).replace("_", "-")
+
+
 def _only(name: str, asked: Asked, taken: Sequence[str]) -> None:
     nothing = Asked()
     for option in fields(Asked):
         given = getattr(asked, option.name) != getattr(nothing, option.name)
         if given and option.name not in taken:
-            word = {"least": "min", "most": "max"}.get(option.name, option.name).replace("_", "-")
-            raise InputError(f"--{word} means nothing for --view {name}; leave it out")
+            raise InputError(
+                f"--{_word(option.name)} means nothing for --view {name}; leave it out"
+            )
 
 
 def bounds(least: Sequence[str], most: Sequence[str]) -> tuple[Range, ...]:
@@ -119,9 +148,12 @@ def bounds(least: Sequence[str], most: Sequence[str]) -> tuple[Range, ...]:
 def _bound(text: str) -> tuple[str, float]:
     column, _, number = text.partition("=")
     try:
-        return column.strip(), float(number)
+        value = float(number)
     except ValueError:
-        raise InputError(f"{text!r} is no bound; write it as mean_kl=0.5") from None
+        value = math.nan
+    if math.isnan(value):
+        raise InputError(f"{text!r} is no bound; write it as mean_kl=0.5")
+    return column.strip(), value
 
 
 def _prompts(run_dir: Path, cursor: Cursor, asked: Asked) -> View:
@@ -182,8 +214,11 @@ def _tokens(run_dir: Path, cursor: Cursor, asked: Asked) -> View:
 def _top_tokens(run_dir: Path, cursor: Cursor, asked: Asked) -> View:
     low, high = _score_bounds(asked)
     score = _score(cursor, asked, token_tables.SCORES)
+    if asked.min_kl is not None and score != "normalized":
+        raise InputError(f"--min-kl means nothing for --score {score}; use --min score=NATS")
+    floor = schema.NORMALIZED_MIN_KL if asked.min_kl is None else asked.min_kl
     query = token_tables.top_tokens_query(
-        score, low, high, text=asked.search, limit=asked.limit, context=False
+        score, low, high, floor, asked.search, asked.limit, context=False
     )
     return View(query)
 
@@ -194,7 +229,8 @@ def _token_groups(run_dir: Path, cursor: Cursor, asked: Asked) -> View:
         asked.sort or "total",
         not asked.ascending,
         asked.search,
-        limit=asked.limit,
+        1 if asked.min_count is None else asked.min_count,
+        asked.limit,
         score=score,
     )
     return View(query)
@@ -237,8 +273,11 @@ _VIEWS: dict[str, tuple[Callable[[Path, Cursor, Asked], View], tuple[str, ...]]]
     "prompts": (_prompts, (*_FILTERS, "sort", "ascending", "limit")),
     "responses": (_responses, ("prompt", "limit")),
     "tokens": (_tokens, ("prompt", "response", "limit", "lists")),
-    "top-tokens": (_top_tokens, ("search", "least", "most", "score", "limit")),
-    "token-groups": (_token_groups, ("search", "sort", "ascending", "score", "limit")),
+    "top-tokens": (_top_tokens, ("search", "least", "most", "score", "min_kl", "limit")),
+    "token-groups": (
+        _token_groups,
+        ("search", "sort", "ascending", "score", "min_count", "limit"),
+    ),
     "problems": (_problems, ("limit",)),
     "notes": (_notes, ()),
 }

@@ -19,9 +19,15 @@ app = typer.Typer(help="Notes and tags on prompts, responses and tokens.", no_ar
 RunId = Annotated[
     str, typer.Argument(help="A run's id, or a part only it has.", show_default=False)
 ]
-PromptId = Annotated[int, typer.Option(help="prompt_id, as `export` lists.", show_default=False)]
-Slot = Annotated[int | None, typer.Option(min=0, help="Of the response, from 0.")]
-Position = Annotated[int | None, typer.Option(min=0, help="Of the token, from 0; needs --slot.")]
+LARGEST = 2**31 - 1
+PromptId = Annotated[
+    int,
+    typer.Option(min=0, max=LARGEST, help="prompt_id, as `export` lists.", show_default=False),
+]
+Slot = Annotated[int | None, typer.Option(min=0, max=LARGEST, help="Of the response, from 0.")]
+Position = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST, help="Of the token, from 0; needs --slot.")
+]
 
 
 @app.command("list")

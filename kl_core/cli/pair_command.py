@@ -9,7 +9,7 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.output import counted, figure, one_line, print_json
-from kl_core.store import pair_difference, pair_figures, pair_tokens, run_pairs, runs
+from kl_core.store import pair_difference, pair_figures, pair_sums, run_pairs, runs
 from kl_core.store.pair_difference import Difference
 from kl_core.store.summary import json_number
 
@@ -47,8 +47,8 @@ def compared(run_a: Path, run_b: Path, by: str, limit: int) -> dict[str, Any]:
     cursor = run_pairs.open_pair(run_a, run_b).cursor()
     heads = run_pairs.heads_query().rows(cursor)
     pairs = pair_figures.prompts_query(by).table(cursor)
-    sums = pair_tokens.sums_query().table(cursor)
-    found = pair_difference.difference(by, pairs, sums)
+    sums = pair_sums.sums_query().table(cursor)
+    found = pair_difference.difference(by, pairs, sums, heads)
     tokens = {name: int(sum(sums[name].to_pylist())) for name in _TOKEN_COUNTS}
     return {
         "figure": by,
@@ -59,6 +59,7 @@ def compared(run_a: Path, run_b: Path, by: str, limit: int) -> dict[str, Any]:
         | {f"tokens_{name}": value for name, value in tokens.items()},
         "difference": _difference(found),
         "verdict": pair_difference.verdict(found),
+        "left_out": pair_difference.left_out(found),
         "prompts": [_prompt(row) for row in pairs.slice(0, limit).to_pylist()],
         "unmatched": run_pairs.unmatched_query(limit).rows(cursor),
     }
@@ -68,7 +69,10 @@ _TOKEN_COUNTS = ("tokens", "only_a", "only_b", "other")
 
 
 def _head(head: dict[str, Any]) -> dict[str, Any]:
-    kept = ("model1", "model2", "measure", "prompts", "tokens", "scored_tokens", "mean_kl")
+    kept = (
+        *("model1", "model2", "measure", "prompts", "tokens", "scored_tokens", "mean_kl"),
+        *("listed1", "listed2"),
+    )
     return {name: json_number(head[name]) for name in kept}
 
 
@@ -84,7 +88,7 @@ def _difference(found: Difference) -> dict[str, Any]:
         "down": found.down,
         "level": found.level,
         "unknown": found.unknown,
-        "infinite": found.infinite,
+        **{name: getattr(found, name) for name in pair_sums.TOKENS_APART},
     }
 
 
@@ -101,11 +105,12 @@ def _print(found: dict[str, Any]) -> None:
     for sentence in found["unlike"]:
         print(one_line(sentence, 200))
     print(f"\n{found['verdict']}")
-    print("\n".join(_left_out(found["matched"])))
+    print("\n".join([*_left_out(found["matched"]), *_apart(found["difference"])]))
     if not found["prompts"]:
         return
     label = pair_figures.figure(found["figure"]).label
-    print(f"\n      B−A       A       B   tokens  prompt, by size of the difference in {label}")
+    print(f"\n{label} over the tokens that both runs know, by size of the difference")
+    print("      B−A       A       B   tokens  prompt")
     for row in found["prompts"]:
         print(
             f"  {_signed(row['difference']):>7} {figure(row['figure_a']):>7} "
@@ -133,6 +138,19 @@ def _left_out(matched: dict[str, Any]) -> list[str]:
         if parts:
             lines.append(f"not matched, {level}: {', '.join(parts)}")
     return lines
+
+
+def _apart(found: dict[str, Any]) -> list[str]:
+    """Counts of tokens in both runs that no mean can hold; none where there are none."""
+    a, b = found["alone_a"], found["alone_b"]
+    alone = (
+        [f"left out, known in one run alone: {counted(a, 'token')} in A, {b:,} in B"]
+        if a or b
+        else []
+    )
+    a, b, both = (found[f"infinite_{where}"] for where in ("a", "b", "both"))
+    infinite = [f"infinite tokens: {a:,} in A alone, {b:,} in B alone, {both:,} in both"]
+    return alone + (infinite if a or b or both else [])
 
 
 def _signed(value: Any) -> str:

@@ -15,8 +15,7 @@ from kl_core.errors import InputError
 from kl_core.formats.high_tokens import ScoreType
 from kl_core.jobs.tokens import TokensRequest, extract
 from kl_core.records import ProblemLog
-from kl_core.store import queries, runs
-from kl_core.store.files import write_json
+from kl_core.store import export, queries, runs
 from kl_core.store.schema import NORMALIZED_MIN_KL
 from kl_core.store.token_export import Bounds, token_object
 
@@ -58,8 +57,7 @@ def tokens_command(
         run_dir = runs.find_run(runs.root_or_default(runs_dir), run or "")
         found = token_object(queries.open_run(run_dir).cursor(), bounds)
     if output_path is not None:
-        output_path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(output_path, found)
+        export.put(export.pretty_json(found), output_path)
         print(f"{found['num_entries']:,} tokens in {show_path(output_path)}", file=sys.stderr)
     if as_json:
         print_json(found)

@@ -21,11 +21,12 @@ class Bounds:
     """Which tokens to keep.
 
     Attributes:
-        least, most: bounds of the score, both included; None for no upper bound.
+        least, most: bounds of the score, both included; None for no bound. Without a least,
+            tokens that rounding put a hair below zero belong to them too.
         score: `kl` in nats, or `normalized`, KL/(H1+H2), given only above `min_kl` nats.
     """
 
-    least: float
+    least: float | None
     most: float | None
     score: ScoreType
     min_kl: float

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from kl_core.errors import InputError
 from kl_core.formats.discover import SUFFIXES
 from kl_core.records import Entry
 
+RESULT_FILE = re.compile(r"_kl\.jsonl?(\.gz)?$")
+
 
 def result_name(entry: Entry) -> str:
     """Path of an entry's result relative to the output folder, its folders kept.
+
+    The result of an entry that was itself read from a result file (`x_kl.json`, which is
+    only ever imported) keeps that name, less its packing.
 
     Raises:
         InputError: the entry's file name is absolute or leads out of the folder.
@@ -20,6 +26,8 @@ def result_name(entry: Entry) -> str:
         raise InputError(f"{entry.file!r} is no relative file name; rename the input.")
     ending = next((s for s in SUFFIXES[::-1] if path.name.lower().endswith(s)), path.suffix)
     stem = path.name[: len(path.name) - len(ending)] or path.name
+    if RESULT_FILE.search(path.name):
+        stem = stem.removesuffix("_kl") or stem
     number = f"_{entry.index}" if entry.entries_in_file > 1 else ""
     return str(path.with_name(f"{stem}{number}_kl.json"))
 

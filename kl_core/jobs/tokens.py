@@ -22,12 +22,12 @@ class TokensRequest:
     """Which tokens to extract from which files.
 
     Attributes:
-        min_threshold, max_threshold: bounds of the score, both included.
+        min_threshold, max_threshold: bounds of the score, both included; None for no bound.
         score: `kl` in nats, or `normalized`, KL/(H1+H2), given only above `min_kl`.
     """
 
     results_dir: Path
-    min_threshold: float
+    min_threshold: float | None
     max_threshold: float | None
     score: ScoreType
     min_kl: float = NORMALIZED_MIN_KL
@@ -68,9 +68,10 @@ def _of_response(
     if bounds.score == "normalized":
         ratio = normalized_kl(values.headline, values.entropy1, values.entropy2)
         score = np.where(values.headline >= bounds.min_kl, ratio, np.nan)
+    low = -np.inf if bounds.least is None else bounds.least
     top = np.inf if bounds.most is None else bounds.most
     with np.errstate(invalid="ignore"):
-        chosen = np.flatnonzero((score >= bounds.least) & (score <= top))
+        chosen = np.flatnonzero((score >= low) & (score <= top))
     tokens = [position.token for position in scored.response.positions]
     texts, data = [token.text for token in tokens], [token.data for token in tokens]
     for index in chosen.tolist():

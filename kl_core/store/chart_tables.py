@@ -45,8 +45,10 @@ FROM how, (SELECT {_SUMS} FROM v) sums GROUP BY ALL"""
 def _by_group(table: str, key: str) -> str:
     """Mean of the value by `key`, an expression over tokens t and responses r.
 
-    `top_*` is the highest token of the group, the first of equals.
+    `top_*` is the highest token of the group, the first of equals. Tokens whose key is NULL
+    are a group of their own, so that shares add up to 1.
     """
+    same = "{}.bin IS NOT DISTINCT FROM g.bin"
     return f"""
 CREATE TABLE {table} AS
 WITH v AS MATERIALIZED (
@@ -55,13 +57,13 @@ WITH v AS MATERIALIZED (
 c AS (SELECT bin, prompt_id, {_SUMS}, max(value) FILTER (WHERE NOT isnan(value)) AS top
       FROM v GROUP BY bin, prompt_id),
 g AS (SELECT bin, {_GROUP}, max(top) AS top FROM c GROUP BY bin),
-e AS (SELECT bin, {_SE} FROM c JOIN g USING (bin) GROUP BY bin),
-first AS (SELECT bin, min({{'response_id': v.response_id, 'position': v.position}}) AS place
-          FROM v JOIN g USING (bin) WHERE v.value = g.top GROUP BY bin)
+e AS (SELECT g.bin, {_SE} FROM c JOIN g ON {same.format("c")} GROUP BY g.bin),
+first AS (SELECT g.bin, min({{'response_id': v.response_id, 'position': v.position}}) AS place
+          FROM v JOIN g ON {same.format("v")} WHERE v.value = g.top GROUP BY g.bin)
 SELECT g.* EXCLUDE (top), e.se, g.total / nullif((SELECT total FROM chart_facts), 0) AS share_total,
        g.tokens / (SELECT sum(tokens) FROM g) AS share_tokens, g.top AS top_value,
        r.prompt_id AS top_prompt, r.slot AS top_slot, first.place.position AS top_position
-FROM g JOIN e USING (bin) LEFT JOIN first USING (bin)
+FROM g JOIN e ON {same.format("e")} LEFT JOIN first ON {same.format("first")}
 LEFT JOIN responses r ON r.response_id = first.place.response_id
 ORDER BY bin"""
 

@@ -47,6 +47,19 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def put(data: bytes, path: Path) -> None:
+    """Write a whole file at once.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); check it") from error
+
+
 def write(
     source: Query | pa.Table, cursor: Cursor, path: Path, kind: Format, change: Change | None = None
 ) -> int:

@@ -18,7 +18,7 @@ BOUNDED = (*STATISTICS, "n_responses", LENGTH)
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`low` ≤ figure ≤ `high`, either end None for open."""
+    """`low` ≤ figure ≤ `high`, either end None for open; infinities are values as any other."""
 
     column: str
     low: float | None = None
@@ -51,7 +51,7 @@ class PromptFilter:
         """(SQL condition over `prompts`, its arguments); "true" without a condition.
 
         Raises:
-            InputError: a range bounds something that is not a figure.
+            InputError: a range bounds something that is not a figure, or by NaN.
         """
         conditions: list[str] = []
         arguments: list[Any] = []
@@ -97,7 +97,9 @@ class PromptFilter:
 
 def _bound(column: str, bound: Range, conditions: list[str], arguments: list[Any]) -> None:
     for sign, value in ((">=", bound.low), ("<=", bound.high)):
-        if value is not None and not math.isnan(value):
+        if value is not None and math.isnan(value):
+            raise InputError(f"a bound of {value} of {bound.column} means nothing; give a number")
+        if value is not None:
             conditions.append(f"{column} {sign} ?")
             arguments.append(value)
 

@@ -7,54 +7,55 @@ The database is never touched. Notes may come from other people: their text is d
 
 from __future__ import annotations
 
-import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from kl_core.errors import InputError, RunError
 from kl_core.store.files import write_json
+from kl_core.store.notes_file import (
+    FORMAT_VERSION,
+    LONGEST_TAG,
+    LONGEST_TEXT,
+    MOST_TAGS,
+    NAME,
+    Key,
+    Note,
+    checked,
+    clean_tags,
+    load,
+    next_aside,
+    set_aside,
+)
 
-NAME, LOCK = "notes.json", ".notes.lock"
-FORMAT_VERSION = 1
-LONGEST_TEXT, LONGEST_TAG, MOST_TAGS, MOST_NOTES = 20_000, 50, 20, 10_000
-LARGEST_FILE = 64 * 2**20
-Key = tuple[str, int, int | None, int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One note with its tags.
-
-    Attributes:
-        file, entry: the prompt, by its place in the input.
-        slot: of the response; None for a note on the prompt.
-        position: of the token; None for a note on the whole response or prompt.
-        updated: when it was saved, ISO 8601 in UTC; set by `save`.
-    """
-
-    file: str
-    entry: int
-    slot: int | None = None
-    position: int | None = None
-    text: str = ""
-    tags: tuple[str, ...] = ()
-    updated: str = ""
-
-    @property
-    def key(self) -> Key:
-        """What it is on."""
-        return (self.file, self.entry, self.slot, self.position)
+__all__ = [
+    "LONGEST_TAG",
+    "LONGEST_TEXT",
+    "MOST_TAGS",
+    "NAME",
+    "Key",
+    "Note",
+    "clean_tags",
+    "find",
+    "problem",
+    "raw",
+    "read",
+    "remove",
+    "save",
+    "tag_counts",
+]
+LOCK = ".notes.lock"
+MOST_NOTES = 10_000
 
 
 def read(run_dir: Path) -> tuple[Note, ...]:
-    """Every note of a run in order of place; none where the file cannot be read (see `problem`)."""
+    """The notes of a run as they lie; what cannot be read is left out (see `problem`)."""
     try:
-        return _load(run_dir)
+        return load(run_dir).notes
     except RunError:
         return ()
 
@@ -62,24 +63,39 @@ def read(run_dir: Path) -> tuple[Note, ...]:
 def problem(run_dir: Path) -> str:
     """What is wrong with the run's notes, in one sentence; empty where nothing is."""
     try:
-        _load(run_dir)
+        found = load(run_dir)
     except RunError as error:
         return str(error)
-    aside = [path.name for path in _set_aside(run_dir)]
+    if found.bad:
+        every = found.bad + len(found.notes)
+        return (
+            f"{found.bad:,} of {every:,} notes in {NAME} of run {run_dir.name} cannot be read "
+            f"(the first: {found.reason}); repair the file, or the next note moves it aside as "
+            f"{next_aside(run_dir).name} and keeps the others"
+        )
+    aside = [path.name for path in set_aside(run_dir)]
     if not aside:
         return ""
     return (
-        f"{aside[-1]} holds notes that could not be read and were set aside; repair it and move it "
-        f"back to {NAME}, or delete it"
+        f"{aside[-1]} holds notes that could not be read and were set aside; repair them and copy "
+        f"them into {NAME}, or delete it"
     )
 
 
 def raw(run_dir: Path) -> bytes | None:
-    """The file as it stands, None without one."""
+    """The file as it stands, None without one.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     try:
         return (run_dir / NAME).read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise RunError(
+            f"{NAME} of run {run_dir.name} cannot be read ({error.strerror}); check it"
+        ) from error
 
 
 def find(run_dir: Path, key: Key) -> Note | None:
@@ -105,8 +121,9 @@ def save(run_dir: Path, note: Note, seen: str | None = None) -> Note | None:
 
     Raises:
         InputError: it is too large, or was changed elsewhere.
+        RunError: the file cannot be written.
     """
-    fresh = replace(_checked(note), updated=datetime.now(UTC).isoformat())
+    fresh = replace(checked(note), updated=datetime.now(UTC).isoformat())
 
     def change(found: dict[Key, Note]) -> Note | None:
         before = found.get(fresh.key)
@@ -124,7 +141,11 @@ def save(run_dir: Path, note: Note, seen: str | None = None) -> Note | None:
 
 
 def remove(run_dir: Path, key: Key) -> bool:
-    """Take a note away; False where there is none."""
+    """Take a note away; False where there is none.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
 
     def change(found: dict[Key, Note]) -> Note | None:
         return found.pop(key, None)
@@ -132,51 +153,34 @@ def remove(run_dir: Path, key: Key) -> bool:
     return _change(run_dir, change) is not None
 
 
-def clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    """Tags as they are kept: trimmed, each once, in the order given.
-
-    Raises:
-        InputError: too many, or one too long.
-    """
-    found = dict.fromkeys(" ".join(_sound(tag).replace(",", " ").split()) for tag in tags)
-    found.pop("", None)
-    if len(found) > MOST_TAGS:
-        raise InputError(f"a note has at most {MOST_TAGS} tags, this has {len(found)}; drop some")
-    long = next((tag for tag in found if len(tag) > LONGEST_TAG), None)
-    if long is not None:
-        raise InputError(
-            f"a tag has at most {LONGEST_TAG} characters, {long[:20]!r}… has {len(long)}; "
-            "shorten it"
-        )
-    return tuple(found)
-
-
-def _checked(note: Note) -> Note:
-    text = _sound(note.text).strip()
-    if len(text) > LONGEST_TEXT:
-        raise InputError(
-            f"a note has at most {LONGEST_TEXT:,} characters, this has {len(text):,}; shorten it"
-        )
-    return replace(note, text=text, tags=clean_tags(note.tags))
-
-
-def _sound(text: str) -> str:
-    """Lone surrogates replaced: no file can hold them."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _change(run_dir: Path, change: Callable[[dict[Key, Note]], Note | None]) -> Note | None:
-    """Read, change and write under the lock; a file that cannot be read is set aside first."""
-    with _locked(run_dir):
-        try:
-            found = {note.key: note for note in _load(run_dir)}
-        except RunError:
-            _put_aside(run_dir)
-            found = {}
-        result = change(found)
-        rows = [asdict(note) for note in sorted(found.values(), key=_place)]
-        write_json(run_dir / NAME, {"format_version": FORMAT_VERSION, "notes": rows})
+    """Read, change and write under the lock; a file not read whole is kept aside first."""
+    try:
+        with _locked(run_dir):
+            found, keep_aside = _readable(run_dir)
+            by_key = {note.key: note for note in found}
+            result = change(by_key)
+            rows = [asdict(note) for note in sorted(by_key.values(), key=_place)]
+            keep_aside()
+            write_json(run_dir / NAME, {"format_version": FORMAT_VERSION, "notes": rows})
+    except OSError as error:
+        raise RunError(
+            f"the notes of run {run_dir.name} cannot be written ({error.strerror}); see whether "
+            "its folder is still there, and the disk neither full nor read-only"
+        ) from error
     return result
+
+
+def _readable(run_dir: Path) -> tuple[tuple[Note, ...], Callable[[], object]]:
+    """The notes that can be read, and what keeps the file as it is where that is not all."""
+    path = run_dir / NAME
+    try:
+        found = load(run_dir)
+    except RunError:
+        return (), lambda: path.rename(next_aside(run_dir))
+    if found.bad:  # a copy: the others stay where they are until the new file is written
+        return found.notes, lambda: shutil.copyfile(path, next_aside(run_dir))
+    return found.notes, lambda: None
 
 
 @contextmanager
@@ -193,51 +197,3 @@ def _locked(run_dir: Path) -> Iterator[None]:
 def _place(note: Note) -> tuple[str, int, int, int]:
     slot = -1 if note.slot is None else note.slot
     return (note.file, note.entry, slot, -1 if note.position is None else note.position)
-
-
-def _load(run_dir: Path) -> tuple[Note, ...]:
-    """The notes of the file.
-
-    Raises:
-        RunError: the file is not what `save` writes, with what happens to it.
-    """
-    path = run_dir / NAME
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"it is larger than {LARGEST_FILE / 2**20:.0f} MB")
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format_version"] > FORMAT_VERSION:
-            raise ValueError(f"it has format {record['format_version']}, made by a newer version")
-        return tuple(map(_note, record["notes"]))
-    except FileNotFoundError:
-        return ()
-    except (OSError, ValueError, KeyError, TypeError, InputError, RecursionError) as error:
-        what = " ".join(str(error).split())[:120] or type(error).__name__
-        raise RunError(
-            f"{NAME} of run {run_dir.name} cannot be read ({what}); repair it, or the next note "
-            "sets it aside as notes.broken-1.json"
-        ) from error
-
-
-def _note(row: dict[str, Any]) -> Note:
-    note = Note(**row | {"tags": tuple(row["tags"])})
-    if not all(isinstance(one, str) for one in (note.file, note.text, note.updated, *note.tags)):
-        raise TypeError("a note's text is no text")
-    for number in (note.entry, 0 if note.slot is None else note.slot, note.position or 0):
-        if type(number) is not int or not 0 <= number < 2**31:
-            raise TypeError(f"a note is on {number!r}, which is no place")
-    checked = _checked(note)
-    if checked != note:
-        raise ValueError("a note is not as it would have been saved")
-    return note
-
-
-def _set_aside(run_dir: Path) -> list[Path]:
-    return sorted(run_dir.glob("notes.broken-*.json"))
-
-
-def _put_aside(run_dir: Path) -> None:
-    number = 1
-    while (target := run_dir / f"notes.broken-{number}.json").exists():
-        number += 1
-    (run_dir / NAME).rename(target)

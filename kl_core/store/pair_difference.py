@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import stdtrit
 
 from kl_core.errors import InputError
+from kl_core.numeric.intervals import clustered_error, half_width
 from kl_core.store.pair_figures import figure
+from kl_core.store.pair_sums import TOKENS_APART
 
-LEVEL = 0.95
-_PROMPTS_NEEDED = 2
+_LENGTHS_APART = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,17 @@ class Difference:
     """B − A of one figure over two runs, in nats.
 
     Attributes:
-        mean: over tokens that both runs scored; over prompts for medians and the like.
+        mean: over tokens finite in both runs; over prompts for medians and the like.
         se: its standard error, clustered by prompt; None for fewer than two prompts.
         half: half the width of the 95 % interval (Student t, one degree less than prompts).
         units: tokens (or prompts) that the mean is over.
         prompts: prompts that these come from.
         up, down, level: prompts whose own figure is higher, lower, equal in B.
-        unknown: paired prompts without the figure in one of the runs.
-        infinite: tokens (or prompts) left out because a value is infinite.
+        unknown: paired prompts without a difference.
+        alone_a, alone_b: paired tokens with a value in one run alone, left out.
+        infinite_a, infinite_b, infinite_both: paired tokens with a value in both runs that
+            is infinite in A alone, in B alone, in both.
+        alike: whether the figure is of one kind in both runs.
     """
 
     figure: str
@@ -42,42 +45,35 @@ class Difference:
     down: int
     level: int
     unknown: int
-    infinite: int
+    alone_a: int
+    alone_b: int
+    infinite_a: int
+    infinite_b: int
+    infinite_both: int
+    alike: bool
+
+    @property
+    def infinite(self) -> int:
+        """Tokens with an infinite value in a run."""
+        return self.infinite_a + self.infinite_b + self.infinite_both
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether the 95 % interval leaves out 0."""
-        return self.mean is not None and self.half is not None and abs(self.mean) > self.half
+        """Whether the 95 % interval leaves out 0 and nothing forbids to say so."""
+        if self.infinite or not self.alike or self.mean is None or self.half is None:
+            return False
+        return abs(self.mean) > self.half
 
 
-def clustered(sums: np.ndarray, counts: np.ndarray) -> tuple[float | None, float | None]:
-    """(mean, standard error) over units that come in independent clusters.
-
-    Args:
-        sums, counts: [C]: sum of the values in a cluster, and how many there are; clusters
-            without values do not count.
-
-    Returns:
-        sqrt(C/(C−1) · Σ_c (Σ_i (s_i − mean))²) / n as the error, None for fewer than two
-        clusters; both None without any value.
-    """
-    sums, counts = sums[counts > 0], counts[counts > 0]
-    if not len(counts):
-        return None, None
-    total = counts.sum()
-    mean = float(sums.sum() / total)
-    if len(counts) < _PROMPTS_NEEDED:
-        return mean, None
-    spread = float(((sums - mean * counts) ** 2).sum())
-    return mean, math.sqrt(len(counts) / (len(counts) - 1) * spread) / float(total)
-
-
-def difference(name: str, prompts: pa.Table, sums: pa.Table) -> Difference:
+def difference(
+    name: str, prompts: pa.Table, sums: pa.Table, heads: list[dict[str, Any]]
+) -> Difference:
     """The run-level difference of a figure.
 
     Args:
         prompts: all rows of pair_figures.prompts_query for this figure.
-        sums: pair_tokens.sums_query.
+        sums: pair_sums.sums_query.
+        heads: run_pairs.heads_query.
 
     Raises:
         InputError: no such figure.
@@ -85,48 +81,78 @@ def difference(name: str, prompts: pa.Table, sums: pa.Table) -> Difference:
     one = figure(name)
     moved = _floats(prompts["difference"])
     if one.mean:
-        counts, totals = _floats(sums[f"n_{name}"]), _floats(sums[f"sum_{name}"])
-        infinite = int(_floats(sums[f"infinite_{name}"]).sum())
+        totals, counts = _floats(sums[f"sum_{name}"]), _floats(sums[f"n_{name}"])
     else:
-        counts, totals = np.isfinite(moved).astype(float), np.where(np.isfinite(moved), moved, 0)
-        infinite = int(np.isinf(moved).sum())
-    mean, se = clustered(totals, counts)
+        finite = np.isfinite(moved)
+        totals, counts = np.where(finite, moved, 0), finite.astype(float)
+    mean, se = clustered_error(totals, counts)
     clusters = int((counts > 0).sum())
-    half = se * float(stdtrit(clusters - 1, 0.5 + LEVEL / 2)) if se is not None else None
     return Difference(
         figure=name,
         mean=mean,
         se=se,
-        half=half,
+        half=half_width(se, clusters),
         units=int(counts.sum()),
         prompts=clusters,
         up=int((moved > 0).sum()),
         down=int((moved < 0).sum()),
         level=int((moved == 0).sum()),
         unknown=int(np.isnan(moved).sum()),
-        infinite=infinite,
+        **{what: int(_floats(sums[f"{what}_{one.value}"]).sum()) for what in TOKENS_APART},
+        alike=not (one.estimated and _other_scale(heads)),
     )
 
 
 def verdict(found: Difference) -> str:
     """One sentence: which run diverges more, only where the 95 % interval leaves out 0."""
     one = figure(found.figure)
-    prompts = found.up + found.down + found.level
+    if found.infinite:
+        return _about_infinities(found)
     if found.mean is None:
         return f"There is no {one.label} that both runs know, so nothing can be said."
-    over = "" if one.mean else " (mean over prompts)"
     if found.half is None:
-        return (
-            f"{one.label}{over} {_nats(found.mean)} in B; one prompt alone cannot tell a "
-            "difference from noise."
-        )
-    size = f"{one.label}{over} {_nats(found.mean)} ± {_nats(found.half, sign=False)} (95 %)"
+        return f"{_size(found)}; one prompt alone cannot tell a difference from noise."
+    prompts = found.up + found.down + found.level
     moved = f"{found.up:,} of {prompts:,} prompts up, {found.down:,} down"
+    if not found.alike:
+        return f"No verdict, for the two are not on one scale: {_size(found)}, {moved}."
     if found.level == prompts and found.mean == 0:
         return f"No difference: {one.label} is the same at all {prompts:,} prompts."
     if not found.beyond_noise:
-        return f"No difference beyond noise: {size}, {moved}."
-    return f"{one.more if found.mean > 0 else one.less}: {size}, {moved}."
+        return f"No difference beyond noise: {_size(found)}, {moved}."
+    return f"{one.more if found.mean > 0 else one.less}: {_size(found)}, {moved}."
+
+
+def _size(found: Difference) -> str:
+    assert found.mean is not None
+    one = figure(found.figure)
+    over = "" if one.mean else " (mean over prompts)"
+    size = f"{one.label}{over} {_nats(found.mean)}"
+    if found.half is None:
+        return f"{size} in B"
+    return f"{size} ± {_nats(found.half, sign=False)} (95 %)"
+
+
+def _about_infinities(found: Difference) -> str:
+    """What is infinite where, and the difference of the others without a claim."""
+    where = ((found.infinite_a, "A alone"), (found.infinite_b, "B alone"))
+    counts = [f"{n:,} in {run}" for n, run in (*where, (found.infinite_both, "both")) if n]
+    token = "1 token has" if found.infinite == 1 else f"{found.infinite:,} tokens have"
+    said = f"No verdict: {token} an infinite value ({', '.join(counts)})"
+    if found.mean is None:
+        return f"{said}, and there is nothing else to compare."
+    rest = "other tokens" if figure(found.figure).mean else "prompts with a finite figure"
+    return f"{said}; over the {rest}, {_size(found)}."
+
+
+def left_out(found: Difference) -> str:
+    """Words on paired tokens with a value in one run alone; empty where there are none."""
+    where = ((found.alone_a, "A"), (found.alone_b, "B"))
+    said = [f"{n:,} {'token' if n == 1 else 'tokens'} in {run}" for n, run in where if n]
+    if not said:
+        return ""
+    label = figure(found.figure).label
+    return f"Left out, for {label} is known in one run alone: {', '.join(said)}."
 
 
 def _nats(value: float, sign: bool = True) -> str:
@@ -152,7 +178,30 @@ def unlike(heads: list[dict[str, Any]]) -> list[str]:
             f"The figures are not of one kind: {_kind(a['measure'])} in A, "
             f"{_kind(b['measure'])} in B; a difference may come from that alone."
         )
+    if lengths := _other_lengths(heads):
+        said.append(
+            f"Lists of other length make the floor estimate larger or smaller: {lengths}; compare "
+            "the log-ratio instead, or the certified bound, which longer lists only raise."
+        )
     return said
+
+
+def _other_scale(heads: list[dict[str, Any]]) -> bool:
+    """Whether `kl` of A and of B are estimates of other kinds."""
+    return heads[0]["measure"] != heads[1]["measure"] or bool(_other_lengths(heads))
+
+
+def _other_lengths(heads: list[dict[str, Any]]) -> str:
+    """Both runs' mean lengths of lists where a floor estimate differs by them, else empty."""
+    a, b = heads
+    if a["measure"] != "floor" or b["measure"] != "floor":
+        return ""
+    said = [
+        f"model {model} lists {a[column]:.3g} candidates a token in A, {b[column]:.3g} in B"
+        for model, column in ((1, "listed1"), (2, "listed2"))
+        if None not in (a[column], b[column]) and abs(a[column] - b[column]) > _LENGTHS_APART
+    ]
+    return " and ".join(said)
 
 
 def _kind(measure: str | None) -> str:

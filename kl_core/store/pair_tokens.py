@@ -1,4 +1,4 @@
-"""Two runs token by token: sums for the run-level difference, and the tokens of a prompt.
+"""Two runs token by token.
 
 Both tables of tokens are matched by response pair and position; a difference is B − A and
 exists where both runs hold the same token and both know the figure.
@@ -8,34 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kl_core.store.pair_figures import DEFAULT, FIGURES, Figure, figure
+from kl_core.store.pair_figures import DEFAULT, Figure, figure
 from kl_core.store.query import Query
 
-_SAME = "coalesce(a.token = b.token, false)"
-
-
-def sums_query() -> Query:
-    """One row a prompt pair over all tokens: what run-level differences are made of.
-
-    For each figure that is a mean: `n_<name>` tokens where both runs have a finite value,
-    `sum_<name>` of B − A over them, `infinite_<name>` tokens where a value is infinite.
-    Besides `tokens` (equal in both), `only_a`, `only_b`, `other` (same place, other token).
-
-    Reads every token of both runs: cache the answer.
-    """
-    means = [one for one in FIGURES.values() if one.mean]
-    differences = ", ".join(f"{_difference(one)} AS d_{one.name}" for one in means)
-    sql = f"""WITH {_sides("kl, t.kl_lower, t.log_ratio, t.logprob2, t.kl_reverse")},
-    joined AS (SELECT coalesce(a.prompt_a, b.prompt_a) AS prompt_a, a.pair IS NOT NULL AS in_a,
-                      b.pair IS NOT NULL AS in_b, {_SAME} AS same, {differences}
-               FROM a FULL JOIN b ON a.pair = b.pair AND a.position = b.position)
-    SELECT prompt_a, count(*) FILTER (WHERE same) AS tokens,
-           count(*) FILTER (WHERE NOT in_b) AS only_a,
-           count(*) FILTER (WHERE NOT in_a) AS only_b,
-           count(*) FILTER (WHERE in_a AND in_b AND NOT same) AS other,
-           {", ".join(_sums(one) for one in means)}
-    FROM joined GROUP BY prompt_a ORDER BY prompt_a"""
-    return Query(sql)
+SAME = "coalesce(a.token = b.token, false)"
 
 
 def tokens_query(pairs: Sequence[int], name: str = DEFAULT) -> Query:
@@ -52,11 +28,11 @@ def tokens_query(pairs: Sequence[int], name: str = DEFAULT) -> Query:
         "data, t.special, t.censored, t.reason, t.kl, t.kl_lower, t.kl_reverse, t.log_ratio, "
         "t.logprob1, t.logprob2"
     )
-    sql = f"""WITH {_sides(kept, pairs)}
+    sql = f"""WITH {sides(kept, pairs)}
     SELECT coalesce(a.pair, b.pair) AS pair, coalesce(a.position, b.position) AS position,
       coalesce(a.token, b.token) AS token, b.token AS token_b,
       CASE WHEN a.pair IS NULL THEN b.data ELSE a.data END AS data,
-      coalesce(a.special, b.special) AS special, {_SAME} AS same,
+      coalesce(a.special, b.special) AS special, {SAME} AS same,
       a.pair IS NOT NULL AS in_a, b.pair IS NOT NULL AS in_b,
       coalesce(a.censored, false) AS censored_a, coalesce(b.censored, false) AS censored_b,
       a.reason AS reason_a, b.reason AS reason_b, a.logprob1, a.logprob2 AS logprob2_a,
@@ -66,7 +42,7 @@ def tokens_query(pairs: Sequence[int], name: str = DEFAULT) -> Query:
     return Query(sql, (*pairs, *pairs))
 
 
-def _sides(columns: str, pairs: Sequence[int] | None = None) -> str:
+def sides(columns: str, pairs: Sequence[int] | None = None) -> str:
     """Common tables `a` and `b`: tokens of paired responses, of some pairs alone or of all."""
     where = "" if pairs is None else f"WHERE r.pair IN ({', '.join('?' * len(pairs)) or 'NULL'})"
     return ",\n".join(
@@ -80,15 +56,6 @@ def _sides(columns: str, pairs: Sequence[int] | None = None) -> str:
 def _difference(one: Figure) -> str:
     value = f"{one.token.format('b')} - {one.token.format('a')}"
     return f"CASE WHEN a.token = b.token THEN nullif({value}, 'nan'::DOUBLE) END"
-
-
-def _sums(one: Figure) -> str:
-    value = f"d_{one.name}"
-    return (
-        f"count(*) FILTER (WHERE isfinite({value})) AS n_{one.name},\n"
-        f"coalesce(sum({value}) FILTER (WHERE isfinite({value})), 0) AS sum_{one.name},\n"
-        f"count(*) FILTER (WHERE isinf({value})) AS infinite_{one.name}"
-    )
 
 
 def scale_query(name: str = DEFAULT, responses: int = 200) -> Query:

@@ -39,7 +39,16 @@ _OLD = (
 _SCORED = """prompt_id IN (SELECT prompt_id FROM responses
              WHERE model2 IS NOT NULL OR measure IS NOT NULL)"""
 _NO_MODEL2 = (
-    "this run has responses of one model alone, and _kl.json files compare two; score it first"
+    "this run has responses of one model alone, so no token has a score and there are no "
+    "_kl.json files, which compare two; score it first"
+)
+_NOTHING_YET = (
+    "this run holds no responses yet; wait for its first ones where it is at work, else its "
+    "list of problems says what could not be read"
+)
+_ALL_FAILED = (
+    "no token of this run could be scored; its list of problems says why, and its _kl.json "
+    "files can be had all the same"
 )
 
 
@@ -62,12 +71,20 @@ def check(cursor: Cursor) -> int:
     """
     count = Query(f"SELECT count(DISTINCT prompt_id) FROM responses WHERE {_SCORED}").number(cursor)
     if not count:
-        raise RunError(_NO_MODEL2)
+        raise RunError(why_unscored(cursor))
     # a part of an older version lacks the column as a whole
     old = "SELECT count(*) FROM tokens WHERE form1 IS NULL"
     if Query(old).number(cursor):
         raise RunError(_OLD)
     return count
+
+
+def why_unscored(cursor: Cursor) -> str:
+    """Why a run without a scored token has none, in a sentence."""
+    if not Query("SELECT count(*) FROM responses WHERE slot >= 0").number(cursor):
+        return _NOTHING_YET
+    scored = Query(f"SELECT count(*) FROM responses WHERE {_SCORED}").number(cursor)
+    return _ALL_FAILED if scored else _NO_MODEL2
 
 
 def left_out(cursor: Cursor) -> int:

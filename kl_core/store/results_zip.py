@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +51,8 @@ def write(
 ) -> Zipped:
     """Write every result file of a run, under the names `--output-dir` gives, into one zip.
 
+    The zip's own time is that of the reading: whatever came into the run after it is newer.
+
     Args:
         progress: called after each prompt with (prompts done, prompts in all).
         stop: asked before each prompt; True ends the work without a zip.
@@ -58,6 +62,7 @@ def write(
         InputError: two results would have one name, or `path` cannot be written.
         RunCancelled: `stop` said so.
     """
+    began = time.time_ns()
     opened = queries.open_run(run_dir)
     cursor = opened.cursor()
     total = restore.check(cursor)
@@ -66,15 +71,17 @@ def write(
     names = ResultNames()
     written = notes.raw(run_dir)
     try:
-        with replacing(path) as temporary, _archive(temporary) as archive:
-            for done, entry in enumerate(restore.scored_entries(cursor), 1):
-                if stop():
-                    raise RunCancelled(f"{path.name} was cancelled; nothing was written")
-                archive.writestr(names.claim(entry.entry), encode_result(entry))
-                if progress is not None:
-                    progress(done, total)
-            if written is not None:
-                archive.writestr(notes.NAME, written)
+        with replacing(path) as temporary:
+            with _archive(temporary) as archive:
+                for done, entry in enumerate(restore.scored_entries(cursor), 1):
+                    if stop():
+                        raise RunCancelled(f"{path.name} was cancelled; nothing was written")
+                    archive.writestr(names.claim(entry.entry), encode_result(entry))
+                    if progress is not None:
+                        progress(done, total)
+                if written is not None:
+                    archive.writestr(notes.NAME, written)
+            os.utime(temporary, ns=(began, began))
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); check it") from error
     return Zipped(path, total, restore.left_out(cursor), written is not None)

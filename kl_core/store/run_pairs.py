@@ -2,8 +2,8 @@
 
 Prompts belong together by (file, entry) and equal text (a result file counts as the file it was
 made from), or by a text that each run has once; responses by slot and equal text, tokens by
-position and equal text. What does not is listed or counted with its reason.
-Differences are always B − A. A finished run is attached READ_ONLY; a live one, or one of
+position and equal text. What does not is listed or counted with its reason, and is part of
+no figure. Differences are always B − A. A finished run is attached READ_ONLY; a live one, or one of
 an older schema, is the same tables computed in memory over its parts.
 """
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kl_core.errors import InputError, RunError
-from kl_core.store import aggregate, queries, schema
+from kl_core.store import aggregate, pair_sums, queries, schema
 from kl_core.store.build import load_parts
 from kl_core.store.parts import committed
 from kl_core.store.query import Cursor, Query
@@ -103,7 +103,7 @@ class RunPair:
 
 
 def open_pair(run_a: Path, run_b: Path) -> RunPair:
-    """Open two runs for comparing, whatever their states.
+    """Open two runs for comparing, whatever their states; reads every token of both once.
 
     Raises:
         InputError: both are the same run.
@@ -114,7 +114,7 @@ def open_pair(run_a: Path, run_b: Path) -> RunPair:
     connection = duckdb.connect(":memory:")
     try:
         versions = _attach(connection, run_a, "run_a"), _attach(connection, run_b, "run_b")
-        for statement in _TABLES:
+        for statement in (*_TABLES, pair_sums.table()):
             connection.execute(statement)
     except BaseException:
         connection.close()
@@ -184,7 +184,7 @@ def heads_query() -> Query:
     """Two rows, side A and B: counts, models, measure and scale of each run."""
     columns = (
         "prompts, responses, tokens, scored_tokens, measure, model1, model2, mean_kl, "
-        "mean_reverse, mean_surprisal2, p999_kl"
+        "mean_reverse, mean_surprisal2, p999_kl, listed1, listed2"
     )
     return Query(
         f"SELECT 'A' AS side, {columns} FROM run_a.summary "
@@ -198,13 +198,20 @@ def prompt_pair(cursor: Cursor, prompt_a: int) -> dict[str, Any] | None:
 
 
 def responses_query(prompt_a: int) -> Query:
-    """The paired responses of a prompt: pair, slot, both ids, both means and token counts."""
-    sql = """SELECT r.pair, r.slot, r.response_a, r.response_b, p.tokens AS tokens_a,
-      q.tokens AS tokens_b, p.mean_kl AS mean_a, q.mean_kl AS mean_b,
-      q.mean_kl - p.mean_kl AS difference, p.text
-    FROM response_pairs r JOIN run_a.responses p ON p.response_id = r.response_a
-      JOIN run_b.responses q ON q.response_id = r.response_b
-    WHERE r.prompt_a = ? ORDER BY r.slot"""
+    """The paired responses of a prompt: pair, slot, both ids, and both runs' mean KL.
+
+    `mean_a`, `mean_b` and `difference` are over the tokens that both runs hold and know.
+    """
+    sql = """WITH r AS (SELECT * FROM response_pairs WHERE prompt_a = ?),
+    m AS (SELECT r.pair, nullif(avg(a.kl), 'nan'::DOUBLE) AS mean_a,
+                 nullif(avg(b.kl), 'nan'::DOUBLE) AS mean_b
+          FROM r JOIN run_a.tokens a ON a.response_id = r.response_a
+            JOIN run_b.tokens b ON b.response_id = r.response_b
+              AND b.position = a.position AND b.token = a.token
+          WHERE a.kl IS NOT NULL AND b.kl IS NOT NULL GROUP BY r.pair)
+    SELECT r.pair, r.slot, r.response_a, r.response_b, m.mean_a, m.mean_b,
+           nullif(m.mean_b - m.mean_a, 'nan'::DOUBLE) AS difference
+    FROM r LEFT JOIN m USING (pair) ORDER BY r.slot"""
     return Query(sql, (prompt_a,))
 
 

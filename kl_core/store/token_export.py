@@ -10,6 +10,7 @@ from kl_core.errors import RunError
 from kl_core.formats.high_tokens import Bounds, ScoreType, prefix_text, tokens_object
 from kl_core.formats.result_names import result_name
 from kl_core.records import Entry
+from kl_core.store import restore
 from kl_core.store.query import Cursor, Query
 from kl_core.store.schema import NORMALIZED_MIN_KL
 
@@ -24,11 +25,10 @@ __all__ = [
 ]
 RESPONSES_A_BATCH = 200
 BYTES_AN_ENTRY, BYTES_A_TOKEN = 400, 5  # an entry without its prefix; a token of a prefix
-_RESULT = ("_kl.json", "_kl.jsonl", "_kl.json.gz", "_kl.jsonl.gz")
 
 
 def bounds(
-    least: float,
+    least: float | None,
     most: float | None = None,
     score: ScoreType = "kl",
     min_kl: float = NORMALIZED_MIN_KL,
@@ -76,11 +76,11 @@ def token_object(cursor: Cursor, asked: Bounds) -> dict[str, Any]:
 
     Raises:
         InputError: a bound is no number.
-        RunError: the run has no second model, and so no score.
+        RunError: no token has a score, with the reason.
     """
     measured = Query("SELECT count(*) FROM summary WHERE measure IS NOT NULL").number(cursor)
     if not measured:
-        raise RunError("this run has responses of one model alone, so no token has a score")
+        raise RunError(restore.why_unscored(cursor))
     chosen = chosen_query(asked).rows(cursor)
     prefixes = _prefixes(cursor, chosen)
     rows = [_entry(row, prefix) for row, prefix in zip(chosen, prefixes, strict=True)]
@@ -88,10 +88,12 @@ def token_object(cursor: Cursor, asked: Bounds) -> dict[str, Any]:
 
 
 def _within(asked: Bounds) -> tuple[str, tuple[float, ...]]:
-    conditions, arguments = [f"t.{asked.score} >= ?"], [asked.least]
-    if asked.most is not None:
-        conditions.append(f"t.{asked.score} <= ?")
-        arguments.append(asked.most)
+    conditions: list[str] = [f"t.{asked.score} IS NOT NULL"]
+    arguments: list[float] = []
+    for sign, bound in ((">=", asked.least), ("<=", asked.most)):
+        if bound is not None:
+            conditions.append(f"t.{asked.score} {sign} ?")
+            arguments.append(bound)
     if asked.score == "normalized":
         conditions.append("t.kl >= ?")
         arguments.append(asked.min_kl)
@@ -118,11 +120,8 @@ def _float(value: float | None) -> float:
 
 
 def _source(row: dict[str, Any]) -> str:
-    """The result file's name; an imported result file has its own."""
-    file: str = row["file"]
-    if file.lower().endswith(_RESULT):
-        return file
-    return result_name(Entry(file, row["entry"], row["entries_in_file"], (), None, ()))
+    """The name of the result file that holds the token, as in the results zip."""
+    return result_name(Entry(row["file"], row["entry"], row["entries_in_file"], (), None, ()))
 
 
 def _prefixes(cursor: Cursor, chosen: list[dict[str, Any]]) -> Iterator[str]:

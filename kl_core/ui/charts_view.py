@@ -150,7 +150,9 @@ def _card(
                 st.caption(f"Every {words.value(summary)} is 0: there is nothing to share out.")
                 return
             said = f"{held} {said}"
-        if not table.num_rows:
+        # tokens without a list of model 1 are a row, but no bar
+        bars = table.num_rows - (table["low"].null_count if name == "probability" else 0)
+        if not bars:
             st.caption("No response of this run has what this chart compares.")
             return
         _figure(info, name, table, drawn, summary, place, name)

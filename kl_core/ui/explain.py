@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kl_core.ui import explain_kinds
+from kl_core.ui import explain_kinds, panel_terms
 from kl_core.ui.explain_kinds import Around
-from kl_core.ui.figures import nats, ordinal
+from kl_core.ui.figures import at_least, down, nats, nearest, ordinal
 
 _SHORT_LIST, _RUNAWAY = 5, 5
 Sentence = list[tuple[str, bool]]
@@ -41,7 +41,7 @@ def _headline(token: dict[str, Any], measure: str, around: Around) -> Sentence:
         ]
     if kl is None:
         reason = token["reason"] or "the two sides could not be aligned here"
-        bound = f" Certainly it is ≥ {nats(lower)} nats." if lower is not None else ""
+        bound = f" Certainly it is ≥ {at_least(lower)} nats." if lower is not None else ""
         return [("No KL at this position: ", True), (f"{reason}.{bound}", False)]
     if measure == "full":
         return [("KL here is exactly ", False), (nats(kl), True), (" nats.", False)]
@@ -49,7 +49,7 @@ def _headline(token: dict[str, Any], measure: str, around: Around) -> Sentence:
         return [("The floor estimate here is ", False), (f"≈ {nats(kl)}", True), (" nats.", False)]
     return [
         ("KL here is certainly ", False),
-        (f"≥ {nats(lower)}", True),
+        (f"≥ {at_least(lower)}", True),
         (" nats, whatever the unseen tokens are; the floor estimate is ", False),
         (f"≈ {nats(kl)}", True),
         (".", False),
@@ -88,17 +88,17 @@ def _doubt(token: dict[str, Any]) -> str:
 
 def runs_low(estimate: float | None, bound: float | None) -> bool:
     """Whether the estimate lies below the certified bound, as both are printed."""
-    if estimate is None or bound is None:
-        return False
-    return estimate < bound and nats(estimate) != nats(bound)
+    shown, least = nearest(estimate), down(bound)
+    return shown is not None and least is not None and shown < least
 
 
 def _sampled(token: dict[str, Any], measure: str) -> Sentence:
     one, two = _ranked(token, 1, measure), _ranked(token, 2, measure)
     if token["censored"] and measure != "full":
+        outside = "not identified in" if _unnamed(token, 2) else "outside"
         return [
             (f"The sampled token is {one} and ", False),
-            ("outside model 2's", True),
+            (f"{outside} model 2's", True),
             (": its ln Q is only bounded from above.", False),
         ]
     if token["rank2"] and token["rank2"] > 0:
@@ -112,10 +112,15 @@ def _ranked(token: dict[str, Any], side: int, measure: str) -> str:
     """The sampled token's rank: in a list where it is listed, else among all tokens."""
     rank, listed = token[f"rank{side}"], sum(c["listed"] for c in token[f"top{side}"] or [])
     if not rank or rank < 1:
-        return f"not in model {side}'s list"
+        return f"not {'identified ' if _unnamed(token, side) else ''}in model {side}'s list"
     if measure == "full" or rank > listed:
         return f"{ordinal(rank)} under model {side}"
     return f"{ordinal(rank)} in model {side}'s list"
+
+
+def _unnamed(token: dict[str, Any], side: int) -> bool:
+    """Whether a list holds candidates that may be any token."""
+    return any(panel_terms.unnamed(one) for one in token[f"top{side}"] or [])
 
 
 def _raw(token: dict[str, Any]) -> list[Sentence]:

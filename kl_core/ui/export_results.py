@@ -11,8 +11,8 @@ from typing import IO
 
 import streamlit as st
 
-from kl_core.store import notes
-from kl_core.store.build import newest_database
+from kl_core.store import notes, queries
+from kl_core.store.parts import committed
 from kl_core.ui import figures
 
 NAME = "results.zip"
@@ -82,12 +82,20 @@ def active(run_dir: Path) -> bool:
 def ready(run_dir: Path) -> Path | None:
     """The zip, where it is younger than the run's rows and notes."""
     path = run_dir / NAME
-    if not path.is_file():
+    try:
+        made = path.stat().st_mtime_ns  # when the run was read for it
+        changed = [one.stat().st_mtime_ns for one in _sources(run_dir)]
+    except OSError:  # no zip; or the run is being deleted
         return None
-    rows = newest_database(run_dir) or run_dir / "parts"
-    sources = [rows, *(one for one in [run_dir / notes.NAME] if one.exists())]
-    made = path.stat().st_mtime
-    return path if all(one.stat().st_mtime <= made for one in sources) else None
+    return path if max(changed, default=made) <= made else None
+
+
+def _sources(run_dir: Path) -> list[Path]:
+    """What a zip is made from: the database, or the parts where a resumed run has newer ones."""
+    version = queries.run_version(run_dir)
+    live = version.startswith("live-")
+    rows = committed(run_dir, "responses") if live else [run_dir / version]
+    return [*rows, *(one for one in [run_dir / notes.NAME] if one.exists())]
 
 
 def show(run_dir: Path, size_bytes: int, tokens: int, prompts: int, key: str) -> None:

@@ -26,7 +26,8 @@ from kl_core.store.python_snippet import python_snippet
 from kl_core.store.query import Cursor, Query
 from kl_core.store.runs import RunInfo
 from kl_core.store.token_export import Bounds
-from kl_core.ui import cached, export_results, figures
+from kl_core.ui import cached, carry_commands, export_results, figures
+from kl_core.ui.carry_commands import Words
 
 MOST_ROWS, MOST_BYTES = 200_000, 200_000_000  # a download passes through the server's memory
 FORMATS: dict[Format, tuple[str, str]] = {
@@ -65,7 +66,8 @@ class View:
         stem: of the file's name, after the run's id.
         source: its rows, all pages; a callable where no query gives them.
         with_notes: rows of prompts, which gain `note` and `tags`.
-        command: the rest of the command line after `export RUN`, for what is too large.
+        command: the words after `export RUN` that write the same rows, for what is too
+            large; None where no command does.
     """
 
     name: str
@@ -73,7 +75,7 @@ class View:
     source: Query | Callable[[Cursor], pa.Table]
     with_notes: bool = False
     extras: tuple[Extra, ...] = ()
-    command: str = ""
+    command: Words | None = None
 
 
 def popover(label: str, info: RunInfo, views: Sequence[View], key: str) -> None:
@@ -105,9 +107,7 @@ def _view(info: RunInfo, view: View, key: str) -> None:
         return
     st.caption(f"{figures.counted(rows, 'row')}, all pages, as sorted and filtered.")
     if rows > MOST_ROWS:
-        st.caption("More than a browser should carry. In a terminal, to a file:")
-        words = f"python -m kl_core export {info.id} {view.command}".strip()
-        st.code(f"{words} --output {view.stem}.parquet", language=None, wrap_lines=True)
+        _too_large(info, view)
     else:
         with st.container(horizontal=True, gap="small"):
             for kind, (label, mime) in FORMATS.items():
@@ -124,6 +124,15 @@ def _view(info: RunInfo, view: View, key: str) -> None:
     if isinstance(view.source, Query):
         st.caption("Copy as Python: the same rows with DuckDB, nothing of this app needed.")
         _python(info.path, view.source)
+
+
+def _too_large(info: RunInfo, view: View) -> None:
+    if view.command is None:
+        st.caption("More than a browser should carry: use the Python below.")
+        return
+    st.caption("More than a browser should carry. In a terminal, to a file:")
+    line = carry_commands.line(info, view.command, f"{view.stem}.parquet")
+    st.code(line, language=None, wrap_lines=True)
 
 
 def _button(
@@ -189,10 +198,20 @@ def _python(run_dir: Path, query: Query) -> None:
         st.text(str(error))
 
 
-def tokens_json(bounds: Bounds) -> Extra:
-    """The object of `python -m kl_core tokens` for these bounds, where it is not too large."""
+def tokens_json(bounds: Bounds, text: str = "") -> Extra:
+    """The object of `python -m kl_core tokens` for these bounds, where it is not too large.
+
+    Args:
+        text: what the list is searched for. The object knows no search: with one, it would
+            hold other tokens than the list, and is not offered.
+    """
 
     def refuse(cursor: Cursor) -> str:
+        if text:
+            return (
+                "Tokens JSON holds every token within the bounds, whatever its text: clear the "
+                "search to get it."
+            )
         large = token_export.estimate_bytes(cursor, bounds)
         if large <= MOST_BYTES:
             return ""
@@ -245,8 +264,8 @@ def run_files(info: RunInfo, run_summary: dict[str, Any], key: str) -> None:
     st.caption("Summary and notes")
     with st.container(horizontal=True, gap="small"):
         _whole("Summary", "summary.json", info, key, lambda: _summary(info.path))
-        if (kept := notes.raw(info.path)) is not None:
-            _whole("Notes", "notes.json", info, key, lambda: kept)
+        if (info.path / notes.NAME).exists():
+            _whole("Notes", "notes.json", info, key, lambda: notes.raw(info.path) or b"")
     if fault := notes.problem(info.path):
         st.text(fault)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 MISSING = "–"
+FLOAT_ROUNDING = 1e-9
 
 
 def nats(value: float | None) -> str:
@@ -18,9 +20,50 @@ def nats(value: float | None) -> str:
     if abs(value) < 1e-3:
         mantissa, exponent = f"{value:.2e}".split("e")
         return _minus(f"{mantissa}e{int(exponent)}")
-    rounded = float(f"{value:.3g}")
-    digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
-    return _minus(f"{rounded:.{digits}f}" if abs(rounded) < 1000 else f"{value:,.0f}")
+    shown = float(f"{value:.3g}")
+    if abs(shown) >= 1000:
+        return _minus(f"{value:,.0f}")
+    return _minus(f"{shown:.{max(0, 2 - math.floor(math.log10(abs(shown))))}f}")
+
+
+def at_least(value: float | None) -> str:
+    """What can be said of a value after ≥: as `nats`, rounded down."""
+    return nats(down(value))
+
+
+def at_most(value: float | None) -> str:
+    """What can be said of a value after ≤: as `nats`, rounded up."""
+    return nats(up(value))
+
+
+def down(value: float | None) -> float | None:
+    """The largest figure that `nats` prints and that is not above the value."""
+    return _printable(value, ROUND_FLOOR)
+
+
+def up(value: float | None) -> float | None:
+    """The smallest figure that `nats` prints and that is not below the value."""
+    return _printable(value, ROUND_CEILING)
+
+
+def nearest(value: float | None) -> float | None:
+    """The figure that `nats` prints."""
+    return _printable(value, ROUND_HALF_EVEN)
+
+
+def rounded(value: float, step: Decimal, rounding: str) -> float:
+    """A multiple of `step`; a value within float rounding (1e-9 of it) of one is that one."""
+    whole = float(Decimal(value).quantize(step, ROUND_HALF_EVEN))
+    if math.isclose(whole, value, rel_tol=FLOAT_ROUNDING):
+        return whole
+    return float(Decimal(value).quantize(step, rounding))
+
+
+def _printable(value: float | None, rounding: str) -> float | None:
+    if value is None or value == 0 or not abs(value) < 1e15:  # larger ones are whole
+        return value
+    digits = min(Decimal(value).adjusted() - 2, 0)  # thousands are printed whole
+    return rounded(value, Decimal(1).scaleb(digits), rounding)
 
 
 def signed(value: float | None) -> str:

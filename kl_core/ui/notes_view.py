@@ -79,7 +79,7 @@ def _fields(run_dir: Path, place: notes.Key, kept: Note | None, name: str) -> No
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.form_submit_button("Save", on_click=_save, args=(run_dir, place, seen, name, key))
         if kept:
-            st.form_submit_button("Remove", on_click=_remove, args=(run_dir, place))
+            st.form_submit_button("Remove", on_click=_remove, args=(run_dir, place, key))
             st.caption(f"saved {kept.updated[:16].replace('T', ' ')} UTC", width="content")
 
 
@@ -100,8 +100,11 @@ def _updated(run_dir: Path, place: notes.Key) -> str:
     return kept.updated if kept else ""
 
 
-def _remove(run_dir: Path, place: notes.Key) -> None:
-    notes.remove(run_dir, place)
+def _remove(run_dir: Path, place: notes.Key, key: str) -> None:
+    try:
+        notes.remove(run_dir, place)
+    except KLExplorerError as error:
+        st.session_state[f"{key}_fault"] = [f"Not removed: {error}."]
 
 
 def _line(note: Note) -> str:
@@ -121,7 +124,7 @@ _COLUMNS = {
 
 def popover(run_dir: Path, place: Explore, key: str = "notes_list") -> None:
     """A button with the count of notes; the list opens beneath it."""
-    count = len(notes.read(run_dir)) if not notes.problem(run_dir) else 0
+    count = len(notes.read(run_dir))
     label = figures.counted(count, "note") if count else "Notes"
     box = st.popover(label, type="tertiary", key=f"{key}_box", on_change="rerun")
     if box.open:

@@ -12,6 +12,7 @@ import streamlit as st
 from kl_core.store import (
     pair_difference,
     pair_figures,
+    pair_sums,
     pair_tokens,
     run_pairs,
 )
@@ -42,7 +43,7 @@ def key_of(run_a: Path, run_b: Path) -> PairKey:
     return PairKey(str(run_a), versions[0], str(run_b), versions[1])
 
 
-@st.cache_resource(max_entries=4, show_spinner="Matching the two runs …")
+@st.cache_resource(max_entries=4, show_spinner="Comparing every token of both runs …")
 def _pair(key: PairKey) -> run_pairs.RunPair:
     return run_pairs.open_pair(Path(key.run_a), Path(key.run_b))
 
@@ -68,10 +69,10 @@ def heads(key: PairKey) -> list[dict[str, Any]]:
     return run_pairs.heads_query().rows(cursor(key))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Comparing every token of both runs …")
+@st.cache_resource(max_entries=4, show_spinner=False)
 def sums(key: PairKey) -> pa.Table:
     """Sums over all tokens, a row a prompt pair."""
-    return pair_tokens.sums_query().table(cursor(key))
+    return pair_sums.sums_query().table(cursor(key))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -83,7 +84,8 @@ def prompts(key: PairKey, figure: str, order: str) -> pa.Table:
 @st.cache_data(max_entries=32, show_spinner=False)
 def difference(key: PairKey, figure: str) -> Difference:
     """The run-level difference."""
-    return pair_difference.difference(figure, prompts(key, figure, "moved"), sums(key))
+    pairs = prompts(key, figure, "moved")
+    return pair_difference.difference(figure, pairs, sums(key), heads(key))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

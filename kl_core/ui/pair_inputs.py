@@ -66,7 +66,9 @@ def toolbar(place: PairPlace, infos: list[RunInfo]) -> tuple[RunInfo, RunInfo]:
     with left:
         _run("Run A", "pair_a", list(known), labels, place.run, _choose_a(place))
     with middle:
-        st.button("⇄", on_click=place.swap, width="stretch", help="Swap: A becomes B, and B becomes A")
+        st.button(
+            "⇄", on_click=place.swap, width="stretch", help="Swap: A becomes B, and B becomes A"
+        )
     sharing, rest = partners(known[place.run or ""], infos)
     said = {i.id: labels[i.id] for i in sharing}
     said |= {i.id: f"{labels[i.id]} · other prompts" for i in rest}

@@ -28,6 +28,7 @@ _ORDERS = {
 }
 _HEADS = {"figure_a": "a", "figure_b": "b", "tokens": "tokens", "prompt": "file"}
 _WIDTHS = {"difference": 74, "figure_a": 66, "figure_b": 66, "tokens": 62, "prompt": 208}
+_OVER = "over the tokens of matched responses that have a value in both runs"
 _KEYS = "pair_heads"
 
 
@@ -127,9 +128,9 @@ def _config(figure: str) -> dict[str, Any]:
     number, label = st.column_config.NumberColumn, FIGURES[figure].label
     heads = {
         "difference": number("B − A", help=f"{label} in B less that in A, nats"),
-        "figure_a": number("A", help=f"{label} in A, nats"),
-        "figure_b": number("B", help=f"{label} in B, nats"),
-        "tokens": number("tokens", help="Tokens of all responses of the prompt in A"),
+        "figure_a": number("A", help=f"{label} in A, nats; {_OVER}"),
+        "figure_b": number("B", help=f"{label} in B, nats; {_OVER}"),
+        "tokens": number("tokens", help="Tokens in both runs with a value in both"),
         "prompt": st.column_config.TextColumn("prompt"),
     }
     return {name: head | {"width": _WIDTHS[name]} for name, head in heads.items()}

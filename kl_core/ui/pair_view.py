@@ -59,11 +59,8 @@ def _verdict(key: PairKey, place: PairPlace) -> None:
         return
     found = pair_cached.difference(key, place.figure)
     st.markdown(f"**{pair_difference.verdict(found)}**", width="content")
-    if found.infinite:
-        what = "token" if figure(place.figure).mean else "prompt"
-        st.caption(
-            f"{figures.counted(found.infinite, what)} left out of the mean: infinite in a run."
-        )
+    if said := pair_difference.left_out(found):
+        st.caption(said, width="content")
 
 
 def _matched(key: PairKey) -> None:
@@ -105,9 +102,8 @@ def _unmatched(key: PairKey, total: int, partly: int) -> None:
         st.caption(f"The first {len(rows):,} of {total:,}; runs compare --json lists more.")
     if partly:
         st.caption(
-            f"{figures.counted(partly, 'prompt')} with some responses in one run alone: the "
-            "figures in the table are over each run's own responses, the sentence above it "
-            "over the tokens of both."
+            f"{figures.counted(partly, 'prompt')} with some responses not matched: figures, "
+            "differences and the sentence above are over the matched ones alone."
         )
 
 

@@ -1,7 +1,8 @@
 """What the token panel shows of one position: pure data, no widgets.
 
 Both models' lists are aligned on their union: candidates with equal keys are the same
-token. A candidate missing from a list is bounded by that list's smallest probability.
+token. A candidate missing from a list is bounded by what panel_terms.most says of that
+list; one of unknown identity may be any token of the other side, so nothing is said there.
 The browser side cannot read infinities, so what it gets are texts and bar lengths.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from kl_core.ui import explain_kinds, figures, panel_terms, visible
@@ -27,7 +29,7 @@ def build(
     """
     second, full = bool(token["top2"]) or measure is not None or bool(model2), measure == "full"
     top1, top2 = token["top1"] or [], token["top2"] or []
-    rows = align(top1, top2, _caps(token, top1, 1), _caps(token, top2, 2))
+    rows = align(top1, top2)
     sampled = next((row for row in rows if _is_sampled(row, token)), None)
     if sampled is not None:
         sampled["sampled"] = True
@@ -54,28 +56,31 @@ def build(
 def align(
     top1: list[dict[str, Any]],
     top2: list[dict[str, Any]],
-    cap1: float | None,
-    cap2: float | None,
 ) -> list[dict[str, Any]]:
     """One dict a token of the union, the likeliest under either model first.
 
     `lp1`, `lp2` are log-probabilities, None outside that list; `cap1`, `cap2` are then
     the most they can be (natural log), None where nothing bounds them. `rank1`, `rank2`
-    are places in the lists, from 1, and `size1`, `size2` the lengths of these.
+    are places in the lists, from 1, `size1`, `size2` the lengths of these, and `from1`,
+    `from2` the best place a token missing from them can have. A candidate of unknown
+    identity is marked `unnamed`; it has no cap and no place on the other side.
     """
     rows: dict[Any, dict[str, Any]] = {}
     sizes = [sum(bool(one["listed"]) for one in top) for top in (top1, top2)]
     for side, candidates in ((1, top1), (2, top2)):
         for place, candidate in enumerate(candidates, 1):
-            row = rows.setdefault(candidate["key"], {"candidate": candidate})
+            unnamed = panel_terms.unnamed(candidate)
+            same = (side, place) if unnamed else candidate["key"]
+            row = rows.setdefault(same, {"candidate": candidate, "unnamed": unnamed})
             row[f"lp{side}"] = candidate["logprob"]
             row[f"listed{side}"] = candidate["listed"]
             if candidate["listed"]:
                 row[f"rank{side}"] = place
-    for row in rows.values():
-        row["size1"], row["size2"] = sizes
-        for side, candidates, cap in ((1, top1, cap1), (2, top2, cap2)):
-            if candidates and f"lp{side}" not in row:
+    for side, candidates, size in ((1, top1, sizes[0]), (2, top2, sizes[1])):
+        cap, place = panel_terms.most(candidates), _best_place(candidates, size)
+        for row in rows.values():
+            row[f"size{side}"], row[f"from{side}"] = size, place
+            if candidates and f"lp{side}" not in row and not row["unnamed"]:
                 row[f"cap{side}"] = cap
     return sorted(rows.values(), key=_likeliest, reverse=True)
 
@@ -84,14 +89,10 @@ def _likeliest(row: dict[str, Any]) -> float:
     return max(float(row.get(side, -math.inf)) for side in ("lp1", "lp2"))
 
 
-def _caps(token: dict[str, Any], top: list[dict[str, Any]], side: int) -> float | None:
-    """The most an unlisted token can have: the k-th value, and never more than the rest."""
-    listed = [candidate["logprob"] for candidate in top if candidate["listed"]]
-    rest = token[f"rest{side}"]
-    bounds = [min(listed)] if listed else []
-    if rest is not None and rest > 0:  # rounding can leave a list with all of the mass
-        bounds.append(math.log(rest))
-    return min(bounds, default=None)
+def _best_place(candidates: list[dict[str, Any]], size: int) -> int:
+    """The best rank of a token that a list does not identify: it may be an unnamed one."""
+    places = (n for n, one in enumerate(candidates, 1) if one["listed"])
+    return next((n for n in places if panel_terms.unnamed(candidates[n - 1])), size + 1)
 
 
 def _is_sampled(row: dict[str, Any], token: dict[str, Any]) -> bool:
@@ -132,15 +133,18 @@ def _side(row: dict[str, Any], side: int) -> dict[str, Any]:
         texts = dict.fromkeys(("text", "log"), "") | {"rank": rank}
         return {"p": None, "bounded": f"cap{side}" in row, "beside": False, **texts}
     p = math.exp(cap)
-    texts = {"text": f"≤ {_probability(p)}", "log": f"≤ {figures.nats(cap)}", "rank": rank}
+    log = f"≤ {figures.at_most(cap)}"
+    texts = {"text": f"≤ {_probability(p, up=True)}", "log": log, "rank": rank}
     return {"p": p, "bounded": True, "beside": False, **texts}
 
 
 def _rank_text(row: dict[str, Any], side: int) -> str:
-    rank, size = row.get(f"rank{side}"), row[f"size{side}"]
+    rank, size, best = row.get(f"rank{side}"), row[f"size{side}"], row[f"from{side}"]
     if rank:
         return str(rank)
-    return f"> {size}" if size else ""
+    if not size or (row["unnamed"] and f"lp{side}" not in row):
+        return ""
+    return f"> {size}" if best > size else f"≥ {best}"
 
 
 def _delta(row: dict[str, Any]) -> str:
@@ -149,9 +153,9 @@ def _delta(row: dict[str, Any]) -> str:
     if lp1 is not None and lp2 is not None:
         return figures.signed(lp1 - lp2)
     if lp1 is not None and row.get("cap2") is not None:
-        return f"≥ {figures.signed(lp1 - row['cap2'])}"
+        return f"≥ {figures.signed(figures.down(lp1 - row['cap2']))}"
     if lp2 is not None and row.get("cap1") is not None:
-        return f"≤ {figures.signed(row['cap1'] - lp2)}"
+        return f"≤ {figures.signed(figures.up(row['cap1'] - lp2))}"
     return ""
 
 
@@ -197,9 +201,10 @@ def _says(
     row: dict[str, Any], shown: dict[str, Any], term: float | None, kl: float | None, full: bool
 ) -> str:
     """All of a row's figures in one line, for the keyboard and for screen readers."""
-    parts = [f"{shown['token']}: {_said_of(row, shown, 1)}"]
-    if row["size2"]:
-        parts.append(_said_of(row, shown, 2))
+    sides = [_said_of(row, shown, 1), _said_of(row, shown, 2) if row["size2"] else ""]
+    parts = [f"{shown['token']}: " + "; ".join(said for said in sides if said)]
+    if row["unnamed"] and row["size1"] and row["size2"]:
+        parts.append(f"not identified, so it may be any token for model {2 if 'lp1' in row else 1}")
     if shown["delta"]:
         parts.append(f"ln P − ln Q {shown['delta']}")
     if term is not None:
@@ -220,17 +225,19 @@ def _said_of(row: dict[str, Any], shown: dict[str, Any], side: int) -> str:
     if rank:
         of = f" of {size}" if rank <= size else ""
         return f"{view['text']} ({logarithm}), {figures.ordinal(rank)}{of} for model {side}"
-    what = "known besides the list" if view["beside"] else f"outside the {size} listed"
+    where = "not identified among" if row[f"from{side}"] <= size else "outside"
+    what = "known besides the list" if view["beside"] else f"{where} the {size} listed"
     return f"{view['text']} ({logarithm}) for model {side}, {what}"
 
 
 def _said_certain(certain: tuple[float, float | None]) -> str:
     least, most = certain
     if most is None:
-        return f"its own p·ln(p/q) is ≥ {figures.signed(least)}"
+        return f"its own p·ln(p/q) is ≥ {figures.signed(figures.down(least))}"
     if least == most:
         return f"its own p·ln(p/q) is {figures.signed(least)}"
-    return f"its own p·ln(p/q) lies in {figures.signed(least)} … {figures.signed(most)}"
+    low, high = figures.signed(figures.down(least)), figures.signed(figures.up(most))
+    return f"its own p·ln(p/q) lies in {low} … {high}"
 
 
 def _rank(rank: int | None) -> int | None:
@@ -241,11 +248,10 @@ def _rest(rest: float | None, top: Iterable[Any]) -> str:
     return _probability(max(rest, 0.0)) if rest is not None and top else ""
 
 
-def _probability(p: float) -> str:
-    return (
-        "0"
-        if p == 0
-        else f"{p:.3f}"
-        if p >= 0.001
-        else f"{p:.0e}".replace("e-0", "e-").replace("-", "−")
-    )
+def _probability(p: float, up: bool = False) -> str:
+    """Three decimals, or one digit of a small one; `up` for a figure that stands after ≤."""
+    if p == 0:
+        return "0"
+    if up:
+        p = figures.rounded(p, Decimal(1).scaleb(min(-3, Decimal(p).adjusted())), ROUND_CEILING)
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}".replace("e-0", "e-").replace("-", "−")

@@ -10,9 +10,11 @@ import math
 from typing import Any
 
 from kl_core.ui import panel_terms
-from kl_core.ui.figures import MISSING, counted, nats, signed
+from kl_core.ui.figures import MISSING, at_least, at_most, counted, nats, percent, signed
 
 Fact = dict[str, str]
+NEARLY_ALL = 0.95  # of model 1, known under both models
+LITTLE_LEFT = 0.1  # of what model 1 has there, for model 2
 
 
 def build(token: dict[str, Any], measure: str | None) -> dict[str, Any]:
@@ -81,7 +83,8 @@ def _of_the_lists(token: dict[str, Any], exact: bool) -> list[Fact]:
             "most of one unseen",
             MISSING if exact else _cap(token, 1),
             MISSING if exact else _cap(token, 2),
-            "an unseen token cannot have more than the list's smallest entry",
+            "no token without a known value has more: the list's smallest entry, what is "
+            "unseen, or a candidate that the file does not identify",
         ),
     ]
 
@@ -101,7 +104,7 @@ def _others(token: dict[str, Any], measure: str | None) -> str:
         f"KL/(H1+H2) {nats(token['normalized'])}",
     ]
     if measure != "full":
-        parts.append(f"tail bucket ≥ {nats(token['kl_tail'])}")
+        parts.append(f"tail bucket ≥ {at_least(token['kl_tail'])}")
     if token["kl_rank"] is not None:
         parts.append(f"rank metric {signed(token['kl_rank'])} (ignores which token is which)")
     return f"Also here, in nats: {', '.join(parts)}."
@@ -109,27 +112,45 @@ def _others(token: dict[str, Any], measure: str | None) -> str:
 
 def _unseen(token: dict[str, Any], measure: str | None) -> str:
     """What the mass outside both lists means for the bound."""
-    if measure != "floor" or token["kl_lower"] is None:
+    if measure != "floor" or not _bounded(token):
         return ""
-    return (
+    said = (
         f"Unseen: {_share(token['rest1'])} of model 1 and {_share(token['rest2'])} of model 2 "
-        "lie on tokens with no known value. The certified bound takes the split of both that "
-        "makes the KL smallest, so the true KL is never below it; nothing limits it from above."
+        "lie on tokens with no known value."
     )
+    unnamed = [
+        sum(math.exp(one["logprob"]) for one in token[name] if panel_terms.unnamed(one))
+        for name in ("top1", "top2")
+    ]
+    if any(unnamed):
+        said += (
+            f" Another {_share(unnamed[0])} and {_share(unnamed[1])} lie on candidates that the "
+            "file does not identify."
+        )
+    if panel_terms.known(token).whole:
+        return (
+            f"{said} To within rounding, all of model 1's probability lies on tokens known under "
+            "both models, so the certified bound is the KL itself."
+        )
+    return (
+        f"{said} The certified bound takes the split of both that makes the KL smallest, so the "
+        "true KL is never below it; nothing in the lists limits it from above."
+    )
+
+
+def _bounded(token: dict[str, Any]) -> bool:
+    return token["kl_lower"] is not None and bool(token["top1"]) and bool(token["top2"])
 
 
 def _tighter(token: dict[str, Any], measure: str | None) -> str:
     """What to ask for, so that the bound comes closer to the KL."""
-    if measure != "floor" or token["kl_lower"] is None:
+    if measure != "floor" or not _bounded(token):
         return ""
     best = panel_terms.lever(token)
     if best is None:
-        return (
-            "Little would tighten the bound here: nearly all of model 1's probability is known "
-            "under both models."
-        )
+        return _tight(panel_terms.known(token))
     were = "were its answer a tenth of the most it can be, the bound would be"
-    would = f"{were} ≥ {nats(best.bound)}"
+    would = f"{were} ≥ {at_least(best.bound)}"
     if best.where == "ask2":
         return (
             f"To tighten it: ask model 2 for the {counted(best.count, 'candidate')} of model 1 "
@@ -144,7 +165,30 @@ def _tighter(token: dict[str, Any], measure: str | None) -> str:
     return (
         f"To tighten it: a longer list from model 1 ({_share(best.mass)} of its probability is "
         f"unseen) and model 2 asked for it; were half of that found and model 2's value a tenth "
-        f"of model 1's, the bound would be ≥ {nats(best.bound)}."
+        "of model 1's (or half of all it has unseen, if that is less), the bound would be "
+        f"≥ {at_least(best.bound)}."
+    )
+
+
+def _tight(known: panel_terms.Known) -> str:
+    """Why nothing that could be asked for raises the bound much."""
+    if known.whole:
+        return ""
+    if known.shared >= NEARLY_ALL:
+        return (
+            f"Little would tighten the bound here: nearly all ({percent(known.shared)}) of model "
+            "1's probability is known under both models."
+        )
+    if known.left <= LITTLE_LEFT * known.outside:
+        return (
+            "Little would tighten the bound here: it already counts that model 2 has almost "
+            f"nothing left, ≤ {at_most(known.left)}, for the ≥ {at_least(known.outside)} of model "
+            "1's probability that lies on tokens it does not identify."
+        )
+    return (
+        "No single step would raise the bound by much (2 %, or 0.02 nats), were its answer a "
+        "tenth of the most it can be: neither asking a model for the other's candidates nor a "
+        "longer list of model 1."
     )
 
 
@@ -157,12 +201,8 @@ def _count(size: int) -> str:
 
 
 def _cap(token: dict[str, Any], side: int) -> str:
-    listed = [one["logprob"] for one in token[f"top{side}"] or [] if one["listed"]]
-    if not listed:
-        return MISSING
-    rest = token[f"rest{side}"]
-    smallest = math.exp(min(listed))
-    return _share(min(smallest, rest) if rest else smallest)
+    most = panel_terms.most(token[f"top{side}"])
+    return MISSING if most is None else at_most(math.exp(most))
 
 
 def _rank(rank: int | None) -> str:

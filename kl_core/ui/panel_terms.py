@@ -13,7 +13,16 @@ from typing import Any, Literal
 import numpy as np
 
 from kl_core.numeric.lower_bound import lower_kl
-from kl_core.numeric.topk import EMPTY, ROUNDING, TopK, cap, match, rest, union
+from kl_core.numeric.topk import (
+    EMPTY,
+    ROUNDING,
+    TopK,
+    cap,
+    match,
+    rest,
+    smallest_listed,
+    union,
+)
 
 TENTH = 10.0
 """The bound is tried with unknown values at one tenth of the most they can be."""
@@ -95,6 +104,7 @@ def _of_the_estimate(p: TopK, q: TopK) -> Terms:
 
 
 def _exact(p: TopK, q: TopK, kl: float) -> Terms:
+    p, q = p.identified(), q.identified()
     shared, q_at_p = match(p, q)
     found = {
         int(p.ids[0, i]): _term(float(p.logp[0, i]), float(q_at_p[0, i]))
@@ -102,6 +112,25 @@ def _exact(p: TopK, q: TopK, kl: float) -> Terms:
     }
     others = kl - sum(found.values())
     return Terms(found, frozenset(), others if math.isfinite(others) else None)
+
+
+def most(candidates: list[dict[str, Any]] | None) -> float | None:
+    """The most ln-probability of a token that the list does not identify; None for no limit.
+
+    Not more than the smallest entry and not more than the rest, unless it is a candidate
+    of unknown identity: any token may be one of these. A rest within rounding is no proof.
+    """
+    known = side(candidates)
+    smallest, left = float(smallest_listed(known)[0]), float(rest(known)[0])
+    if smallest == math.inf:  # an empty list
+        return None
+    bound = min(smallest, math.log(left)) if left > ROUNDING else smallest
+    return max([bound, *(float(one["logprob"]) for one in candidates or [] if unnamed(one))])
+
+
+def unnamed(candidate: dict[str, Any]) -> bool:
+    """Whether the file does not tell which token a candidate is."""
+    return bool(candidate["key"] < EMPTY)
 
 
 def interval(row: dict[str, Any]) -> tuple[float, float | None] | None:
@@ -137,6 +166,38 @@ def lever(token: dict[str, Any]) -> Lever | None:
     if best is None or not best.bound - base > LITTLE * max(base, 1.0):
         return None
     return best
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How much of both sides a position's lists tell.
+
+    Attributes:
+        shared: probability of model 1 on tokens known under both models.
+        outside: least probability of model 1 on tokens that model 2 does not identify.
+        left: most probability that model 2 has for all of these together.
+        whole: all of model 1 is shared, to within rounding: the bound is the KL itself.
+    """
+
+    shared: float
+    outside: float
+    left: float
+    whole: bool
+
+
+def known(token: dict[str, Any]) -> Known:
+    """What the two lists of a row tell of each other; both must be there."""
+    p, q = side(token["top1"]).identified(), side(token["top2"]).identified()
+    both, _ = match(p, q)
+    shared = float(np.exp(p.logp[both]).sum())
+    alone = float(np.exp(p.logp[(p.ids != EMPTY) & ~both]).sum())
+    open1, left = _unseen(p), max(_unseen(q), ROUNDING)
+    only2 = int((q.ids != EMPTY).sum() - both.sum())
+    # what model 1 has unseen may lie on candidates of model 2, up to its cap on each
+    bound = most(token["top1"])
+    elsewhere = open1 - only2 * (1.0 if bound is None else math.exp(bound))
+    whole = alone <= 0 and open1 <= ROUNDING
+    return Known(shared, alone + max(elsewhere, 0.0), left, whole)
 
 
 def _ask2(p: TopK, q: TopK) -> Lever | None:

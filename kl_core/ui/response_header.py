@@ -10,7 +10,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from kl_core.ui import visible
 from kl_core.ui.explain import runs_low
-from kl_core.ui.figures import count, nats, percent
+from kl_core.ui.figures import at_least, count, nats, percent
 
 Stat = tuple[str, str, str]  # value, label, help
 
@@ -161,6 +161,6 @@ def _bounded_means(response: dict[str, Any]) -> list[Stat]:
         estimate += " It lies below the certified bound here: trust the bound."
     certified = "No pair of full distributions that agrees with the lists has a smaller mean."
     return [
-        ("≥ " + nats(response["mean_lower"]), "mean KL, certified, nats", certified),
+        ("≥ " + at_least(response["mean_lower"]), "mean KL, certified, nats", certified),
         ("≈ " + nats(response["mean_kl"]), label, estimate),
     ]

@@ -11,7 +11,8 @@ Object.assign(View.prototype, {
   figure(i) {
     const d = this.data, v = this.value(i);
     if (v === null) return '–';
-    return d.log && isFinite(v) ? String(v) : nats(v);
+    if (d.log && isFinite(v)) return String(v);
+    return d.sign && d.sign.startsWith('≥') ? atLeast(v) : nats(v);
   },
 
   signed(i) {
@@ -103,7 +104,7 @@ Object.assign(View.prototype, {
     const apart = !['kl', 'kl_lower', 'surprisal1', 'surprisal2', undefined].includes(d.name);
     if (apart) parts.push(`${d.measure} ${this.signed(i)}`);
     if (d.kl) parts.push('KL ' + (d.kl[i] === null ? '' : d.kl_sign || '') + nats(d.kl[i]));
-    if (d.lower && d.lower[i] !== null) parts.push(`≥ ${nats(d.lower[i])}`);
+    if (d.lower && d.lower[i] !== null) parts.push(`≥ ${atLeast(d.lower[i])}`);
     parts.push(`lnP ${nats(d.logprob1[i])}`);
     if (d.logprob2) parts.push(d.flags[i] & CENSORED ? 'lnQ outside the list'
       : `lnQ ${nats(d.logprob2[i])}`);

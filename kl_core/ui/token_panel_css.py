@@ -25,7 +25,8 @@ h4 { margin: 0; font-size: 13.5px; font-weight: 600; overflow-wrap: anywhere }
 .grid:focus-visible, .tools button:focus-visible, .why:focus-visible { outline: 2px solid
   color-mix(in srgb, var(--st-text-color) 55%, transparent); outline-offset: -1px }
 .grid { display: grid; align-content: start; column-gap: 5px;
-  grid-template-columns: minmax(56px, 1fr) minmax(56px, auto) minmax(56px, 1fr) 58px 94px }
+  grid-template-columns: minmax(88px, 1fr) fit-content(166px) minmax(88px, 1fr)
+    minmax(58px, max-content) 94px }
 .line { display: grid; align-items: center; min-height: 21px; grid-template-columns: subgrid;
   grid-column: 1 / -1 }
 .alone .grid { grid-template-columns: minmax(70px, auto) minmax(90px, 1fr) }
@@ -37,16 +38,17 @@ h4 { margin: 0; font-size: 13.5px; font-weight: 600; overflow-wrap: anywhere }
 .line > * { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .one { display: flex; justify-content: flex-end; align-items: center; gap: 6px }
 .two { display: flex; align-items: center; gap: 6px }
-.bar { height: 12px; min-width: 2px; border-radius: 2px; flex: none; max-width: calc(100% - 62px) }
+.bar { height: 12px; min-width: 2px; border-radius: 2px; flex: 0 1 auto;
+  max-width: calc(100% - 62px) }
 .one .bar { background: var(--m1) } .two .bar { background: var(--m2) }
 .alone .two .bar { background: var(--m1) }
 .bar.bounded { background: repeating-linear-gradient(135deg,
   color-mix(in srgb, var(--st-text-color) 48%, transparent) 0 1.5px, transparent 1.5px 4px);
   min-width: 14px }
-.num { white-space: nowrap }
+.num { white-space: nowrap; flex: none }
 .name { text-align: center; padding: 1px 8px; border-radius: 4px; unicode-bidi: isolate;
-  max-width: 150px; justify-self: center; white-space: pre !important }
-.alone .name { justify-self: start }
+  max-width: 100%; box-sizing: border-box; justify-self: center; white-space: pre !important }
+.alone .name { justify-self: start; max-width: min(150px, 100%) }
 .name.sampled { background: var(--st-text-color); color: var(--st-background-color);
   font-weight: 600 }
 .tag { font-size: 10px; opacity: .7; margin-left: 4px }
@@ -87,10 +89,11 @@ h4 { margin: 0; font-size: 13.5px; font-weight: 600; overflow-wrap: anywhere }
   .why { height: auto; min-height: 118px; max-height: 190px }
 }
 @container (max-width: 460px) {
-  .grid { grid-template-columns: minmax(50px, 1fr) minmax(48px, auto) minmax(50px, 1fr) 84px;
+  .grid { grid-template-columns: minmax(81px, 1fr) fit-content(92px) minmax(81px, 1fr) 84px;
     font-size: 11px }
   .alone .grid { grid-template-columns: minmax(60px, auto) minmax(80px, 1fr) }
   .line > .delta { display: none }
-  .name { max-width: 92px; padding: 1px 5px }
+  .name { padding: 1px 5px }
+  .alone .name { max-width: 92px }
 }
 """

@@ -32,6 +32,15 @@ const nats = (v) => {
     : Math.abs(v) >= 1000 ? v.toFixed(0) : v.toPrecision(3);
   return text.replace(/-/g, '−');
 };
+// what stands after ≥: rounded down, as at_least in figures.py
+const atLeast = (v) => {
+  v = finite(v);
+  if (!v || !(Math.abs(v) < 1e15)) return nats(v);
+  const exponent = Number(v.toExponential().split('e')[1]);
+  const digits = Math.min(100, Math.max(0, 2 - exponent)), near = Number(v.toFixed(digits));
+  if (near <= v || near - v <= 1e-9 * Math.abs(v)) return nats(near);
+  return nats(Number((near - 10 ** -digits).toFixed(digits)));
+};
 """
 
 _VIEW = r"""

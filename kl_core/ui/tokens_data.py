@@ -94,7 +94,7 @@ def _token_row(row: dict[str, Any], score: Score, scale: Scale, depth: int) -> R
         "cells": {
             "score": figures.nats(value),
             "kl": figures.nats(row["kl"]),
-            "bound": figures.nats(row["kl_lower"]),
+            "bound": figures.at_least(row["kl_lower"]),
             "context": [before, token, after],
             "prompt": prompt,
             "response": str(row["slot"] + 1),

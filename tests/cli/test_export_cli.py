@@ -96,6 +96,15 @@ def test_a_run_of_one_model_has_no_results_to_give(root, tmp_path):
         (("--view", "responses", "--prompt", "77"), "has no prompt 77"),
         (("--view", "tokens", "--response", "99"), "has no response 99"),
         (("--view", "chart:nothing"), "no chart is called 'nothing'"),
+        (("--min", "mean_kl=nan"), "'mean_kl=nan' is no bound"),
+        (("--view", "top-tokens", "--max", "score=nan"), "'score=nan' is no bound"),
+        (("--limit", 10**20), "is beyond 9223372036854775807"),
+        (("--view", "tokens", "--prompt", 10**50), "is beyond 9223372036854775807"),
+        (("--view", "top-tokens", "--min-kl", "1"), "--min-kl means nothing for --score kl"),
+        (("--view", "top-tokens", "--min-count", "2"), "--min-count means nothing for --view"),
+        (("--search", "\udcff"), "--search '\\udcff' is no UTF-8 text"),
+        (("--view", "token-groups", "--search", "\udcff"), "is no UTF-8 text"),
+        (("--provider", "a\udcff"), "--provider 'a\\udcff' is no UTF-8 text"),
     ],
 )
 def test_bad_arguments_are_one_sentence_and_code_two(root, words, sentence):
@@ -133,6 +142,12 @@ def test_each_view_gives_its_rows(root):
     assert all("e" in row["token"] for row in rows_of("token-groups", run_dir, cursor, search="e"))
     assert rows_of("problems", run_dir, cursor)[0]["file"] == "broken.json"
     assert rows_of("notes", run_dir, cursor) == []
+    often = rows_of("token-groups", run_dir, cursor, min_count=3)
+    assert often
+    assert all(row["occurrences"] >= 3 for row in often)
+    ratio = rows_of("top-tokens", run_dir, cursor, score="normalized", min_kl=0.5)
+    assert ratio
+    assert all(row["kl"] >= 0.5 for row in ratio)
     found = rows_of("prompts", run_dir, cursor, search="capital", ascending=True)
     assert [row["prompt_id"] for row in found] == [3]
     with pytest.raises(InputError, match="score alone"):
@@ -149,6 +164,19 @@ def test_the_tokens_of_a_run_are_the_documented_object(root, tmp_path):
     assert found["entries"][0]["source_file"] == "prompt_3_kl.json"
     for words in ((), ("--run", RUN, "--results-dir", tmp_path)):
         assert "one of them" in writing.call(root, "tokens", *words, expect=2).stderr
+
+
+def test_tokens_cannot_be_written_over_a_folder_or_to_no_place(root, tmp_path):
+    """One sentence and code 2, nothing left behind."""
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path, tmp_path / "file" / "x.json", tmp_path / ("x" * 300)):
+        done = writing.call(root, "tokens", "--run", RUN, "--output-path", target, expect=2)
+        assert "cannot be written" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    out = tmp_path / "deep" / "x.json"
+    writing.call(root, "tokens", "--run", RUN, "--output-path", out)
+    assert json.loads(out.read_text())["entries"][0]["token"] == " Lyon"
 
 
 def test_notes_are_added_listed_and_removed(tmp_path):

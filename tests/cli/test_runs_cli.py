@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from kl_core.store.build import build_database
+from kl_core.store.parts import committed
 from tests import writing
 from tests.ui import made_runs
 from tests.ui.made_runs import entry, prose, response
@@ -42,6 +47,31 @@ def test_two_runs_are_compared_at_the_prompt(root: Path) -> None:
     table = writing.call(root, "runs", "compare", "aaaa", "bbbb", "--figure", "max_kl").stdout
     assert "max KL" in table and "matched: 3 prompts, 3 responses, 36 tokens" in table
     assert "\x1b" not in table and "\\x1b[2J" in table
+
+
+def test_infinite_values_and_those_of_one_run_alone_are_printed(root: Path, tmp_path) -> None:
+    """Both counts, side by side, and a sentence that claims nothing."""
+    made = [response(prose(12, 1), {5: 0.4}, reasons={7: "not scored"})]
+    a = made_runs.write(tmp_path, [entry(0, "q", made)], short="aaaa0001")
+    b = made_runs.write(
+        tmp_path, [entry(0, "q", [response(prose(12, 1), {5: 0.4})])], short="bbbb0001"
+    )
+    for path, places in ((a, (1, 2)), (b, (2,))):
+        (part,) = committed(path, "tokens")
+        columns = pq.read_table(part).to_pydict()
+        columns["kl"] = [math.inf if n in places else v for n, v in enumerate(columns["kl"])]
+        pq.write_table(pa.table(columns, schema=pq.read_schema(part)), part)
+        build_database(path)
+    words = ("runs", "compare", "aaaa", "bbbb", "--runs-dir", str(tmp_path))
+    printed = writing.call(root, *words).stdout
+    assert "No verdict: 2 tokens have an infinite value (1 in A alone, 1 in both)" in printed
+    assert "infinite tokens: 1 in A alone, 0 in B alone, 1 in both" in printed
+    assert "left out, known in one run alone: 0 tokens in A, 1 in B" in printed
+    found = json.loads(writing.call(root, *words, "--json").stdout)["difference"]
+    assert [found[name] for name in ("alone_a", "alone_b", "infinite_a", "infinite_both")] == [
+        *(0, 1, 1, 1)
+    ]
+    assert found["units"] == 9 and not found["beyond_noise"]
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,29 @@ def test_another_kind_of_figure_is_said_to_be_another(root: Path) -> None:
     assert "one prompt alone" in texts(app)
 
 
+def test_the_table_shows_figures_over_what_is_matched(root: Path) -> None:
+    """A second response of A alone moves neither A's figure nor the verdict, and is said to be."""
+    one, far = response(prose(15, 1), {8: 0.1}), response(prose(15, 2), {3: 0.001}, 1)
+    for short, responses in (("aaaa0001", [one, far]), ("bbbb0001", [one])):
+        made_runs.write(root, [entry(n, f"q {n}", responses) for n in range(3)], short=short)
+    app = compare(figure="max_kl")
+    shown = next(one.value for one in app.dataframe if "figure_a" in one.value)
+    assert list(shown["difference"]) == [0.0] * 3
+    assert list(shown["figure_a"]) == list(shown["figure_b"])
+    assert list(shown["tokens"]) == [15] * 3
+    assert "No difference: max KL is the same at all 3 prompts" in texts(app)
+    assert "over the matched ones alone" in texts(app)
+
+
+def test_a_value_that_one_run_alone_has_is_counted_on_the_page(root: Path) -> None:
+    """Left out of both sides, with the side that knows it."""
+    for short, reasons in (("aaaa0001", {}), ("bbbb0001", {4: "not scored"})):
+        made = [response(prose(15, 1), {}, reasons=reasons)]
+        made_runs.write(root, [entry(n, f"q {n}", made) for n in range(2)], short=short)
+    said = texts(compare())
+    assert "mean KL is known in one run alone: 2 tokens in A." in said
+
+
 def test_a_run_deleted_while_it_is_open_is_replaced(root: Path) -> None:
     """The next click finds another pair, and nothing crashes."""
     a, b = two(root)

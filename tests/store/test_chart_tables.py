@@ -9,6 +9,7 @@ import pytest
 
 from kl_core.plots.registry import CHARTS
 from kl_core.store import chart_queries, chart_tables, queries
+from kl_core.ui import charts_captions
 from tests.plots import charted
 from tests.plots.charted import Tokens, mean_and_error
 
@@ -91,6 +92,39 @@ def test_buckets_of_the_highest_probability_hold_their_tokens_and_shares(cursor,
         assert row["share_total"] == pytest.approx(held, **ROUND)
     assert sum(row["share_tokens"] for row in rows) == pytest.approx(1)
     assert sum(row["share_total"] for row in rows) == pytest.approx(1)
+
+
+def _without_lists(entry):
+    """The entry, every third position of it without a list of model 1."""
+    scored = tuple(
+        replace(
+            one,
+            response=replace(
+                one.response,
+                positions=tuple(
+                    replace(here, dist=None) if place % 3 == 0 else here
+                    for place, here in enumerate(one.response.positions)
+                ),
+            ),
+        )
+        for one in entry.responses
+    )
+    return replace(entry, responses=scored)
+
+
+def test_tokens_without_a_list_of_model_1_are_a_row_without_edges(tmp_path, made, tokens):
+    """They are counted last, with their mean and error, so that shares still add up to 1."""
+    there = charted.write(tmp_path, [_without_lists(entry) for entry in made])
+    rows = chart_queries.probability_query().rows(charted.cursor(there))
+    without = tokens.position % 3 == 0
+    assert [row["low"] is None for row in rows] == [False] * (len(rows) - 1) + [True]
+    check(rows[-1], tokens, without)
+    check_top(rows[-1], tokens, without)
+    assert sum(row["tokens"] for row in rows) == len(tokens.value)
+    assert sum(row["share_tokens"] for row in rows) == pytest.approx(1)
+    assert sum(row["share_total"] for row in rows) == pytest.approx(1)
+    said = charts_captions.caption("probability", rows, {"infinite": 0, "missing": 0}, {})
+    assert f"{without.sum()} tokens without a list of model 1 not drawn" in said
 
 
 def test_groups_are_told_by_their_exact_name_also_the_nameless(cursor, made, tokens):

@@ -7,17 +7,29 @@ import math
 import os
 import subprocess
 import sys
+import zipfile
+from dataclasses import replace
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kl_core import measures
 from kl_core.errors import InputError, RunError
 from kl_core.formats.kl_results import ResultWriter
 from kl_core.jobs.tokens import TokensRequest, extract
 from kl_core.records import ProblemLog
-from kl_core.store import export, notes, notes_tables, queries, token_export
+from kl_core.store import (
+    export,
+    notes,
+    notes_tables,
+    queries,
+    restore,
+    results_zip,
+    token_export,
+)
 from kl_core.store.filters import PromptFilter
 from kl_core.store.parts import PartWriter
 from kl_core.store.python_snippet import python_snippet
@@ -218,6 +230,80 @@ def test_the_tokens_of_a_run_are_those_of_its_result_files(tmp_path, make, score
         scores = [row["score"] for row in found["entries"]]
         assert scores == sorted(scores, reverse=True)
     assert found["num_entries"] > 3
+
+
+def test_without_a_least_the_tokens_below_zero_are_there_too(tmp_path):
+    """Rounding puts some a hair below zero; bounds that are open leave none out."""
+    entry = factories.entry(0)
+    first = entry.responses[0]
+    kl = first.measures.headline.copy()
+    kl[2], kl[5] = -1e-17, np.nan
+    changed = replace(first, measures=replace(first.measures, headline=kl))
+    entry = replace(entry, responses=(changed, *entry.responses[1:]))
+    cursor = queries.open_run(make_run(tmp_path / "runs", [entry])).cursor()
+    asked = token_export.bounds(None)
+    found = token_export.token_object(cursor, asked)
+    assert found["min_threshold"] is None
+    assert found["num_entries"] == token_export.count(cursor, asked) == 2 * 12 - 1
+    assert found["entries"][-1]["score"] == -1e-17
+    assert token_export.token_object(cursor, token_export.bounds(0.0))["num_entries"] == 22
+    ResultWriter(tmp_path / "results").write(entry)
+    request = TokensRequest(tmp_path / "results", None, None, "kl")
+    assert in_order(extract(request, ProblemLog())) == in_order(found)
+
+
+@pytest.mark.parametrize("file", ["x_kl.json", "deep/x_kl.json.gz", "x_kl.jsonl", "x.json"])
+def test_a_token_names_the_file_of_the_zip_that_holds_it(tmp_path, file):
+    """Imported result files keep their names in the zip, those of several prompts numbered."""
+    several = file.endswith(".jsonl")
+    entries = [
+        replace(entry, entry=replace(entry.entry, file=file, index=n, entries_in_file=1 + several))
+        for n, entry in enumerate([factories.entry(0), factories.entry(1)][: 1 + several])
+    ]
+    run_dir = make_run(tmp_path / "runs", entries)
+    found = token_export.token_object(queries.open_run(run_dir).cursor(), token_export.bounds(None))
+    made = results_zip.write(run_dir, tmp_path / "out.zip")
+    with zipfile.ZipFile(made.path) as archive:
+        names = archive.namelist()
+    assert {row["source_file"] for row in found["entries"]} == set(names)
+    stem = f"{'deep/' if '/' in file else ''}x"
+    assert names == ([f"{stem}_0_kl.json", f"{stem}_1_kl.json"] if several else [f"{stem}_kl.json"])
+
+
+def test_two_result_files_that_would_share_a_name_are_refused(tmp_path):
+    """x_kl.json and x_kl.jsonl, both imported."""
+    entries = [
+        replace(entry, entry=replace(entry.entry, file=name))
+        for entry, name in zip(
+            [factories.entry(0), factories.entry(1)], ["x_kl.json", "x_kl.jsonl"], strict=True
+        )
+    ]
+    with pytest.raises(InputError, match=r"x_kl\.json .* x_kl\.jsonl .* would both be"):
+        results_zip.write(make_run(tmp_path / "runs", entries), tmp_path / "out.zip")
+
+
+def test_a_run_that_holds_nothing_yet_says_so(tmp_path):
+    """Neither "one model alone" nor an empty file."""
+    for finished in (True, False):
+        run_dir = make_run(tmp_path / str(finished), [], finished=finished)
+        cursor = queries.open_run(run_dir).cursor()
+        for ask in (
+            lambda at=cursor: token_export.token_object(at, token_export.bounds(1.0)),
+            lambda at=cursor: restore.check(at),
+        ):
+            with pytest.raises(RunError, match="holds no responses yet"):
+                ask()
+
+
+def test_a_run_none_of_whose_tokens_could_be_scored_says_so(tmp_path):
+    """It has two models, so "one model alone" would be wrong."""
+    scored = factories.entry(0)
+    bare = tuple(measures.unscored(one.response) for one in scored.responses)
+    run_dir = make_run(tmp_path, [replace(scored, responses=bare)])
+    cursor = queries.open_run(run_dir).cursor()
+    assert restore.check(cursor) == 1
+    with pytest.raises(RunError, match="no token of this run could be scored"):
+        token_export.token_object(cursor, token_export.bounds(1.0))
 
 
 def test_batches_do_not_change_the_prefixes(tmp_path, monkeypatch, run_dir):

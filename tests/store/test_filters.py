@@ -12,6 +12,7 @@ from kl_core.errors import InputError
 from kl_core.store import queries
 from kl_core.store.build import build_database
 from kl_core.store.filters import LENGTH, PromptFilter, Range
+from kl_core.ui.filter_form import parse_range
 from tests import factories
 from tests.store.test_store import make_run
 
@@ -98,6 +99,23 @@ def test_a_bound_of_something_else_is_refused_in_one_sentence(cursor) -> None:
     """A column name never reaches the SQL unchecked."""
     with pytest.raises(InputError, match="cannot filter by 'prompt; DROP'"):
         left(cursor, ranges=(Range("prompt; DROP", 0, 1),))
+
+
+def test_a_bound_that_is_no_number_is_refused(cursor) -> None:
+    """NaN would leave nothing out, unseen; infinities bound as any other value."""
+    for bound in (Range("mean_kl", float("nan")), Range(LENGTH, None, float("nan"))):
+        with pytest.raises(InputError, match="means nothing; give a number"):
+            left(cursor, ranges=(bound,))
+    assert left(cursor, ranges=(Range("mean_kl", float("inf")),)) == []
+    assert len(left(cursor, ranges=(Range("mean_kl", None, float("inf")),))) == 6
+
+
+def test_an_address_never_makes_such_a_bound() -> None:
+    """What the page reads from a link is a bound that can be asked for, or none."""
+    for text in ("mean_kl:nan:", "mean_kl:nan:nan", "mean_kl:inf:", "mean_kl:x:nan", "nan:1:2"):
+        assert parse_range(text) is None
+    for text in ("mean_kl:nan:2", "length:1:nan"):
+        PromptFilter(ranges=(parse_range(text),)).where()
 
 
 def test_facets_count_responses_the_most_frequent_first(cursor) -> None:

@@ -1,12 +1,14 @@
 """Notes beside a run: nothing is lost, nothing hostile is obeyed, the database is not touched."""
 
+import errno
 import json
 import multiprocessing
+import shutil
 
 import pytest
 
-from kl_core.errors import InputError
-from kl_core.store import notes, notes_tables, queries
+from kl_core.errors import InputError, RunError
+from kl_core.store import files, notes, notes_tables, queries
 from kl_core.store.build import build_database
 from kl_core.store.notes import Note
 from tests import factories
@@ -96,6 +98,94 @@ def test_a_file_that_cannot_be_read_is_set_aside_with_a_sentence(run_dir, conten
     assert (run_dir / "notes.broken-1.json").read_text() == content
     assert "notes.broken-1.json" in notes.problem(run_dir)
     assert [note.text for note in notes.read(run_dir)] == ["new"]
+
+
+GOOD = {"file": "a", "entry": 0, "slot": 1, "position": 2, "text": "good", "tags": ["x"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"position": ""},
+        {"position": False},
+        {"position": []},
+        {"position": {}},
+        {"position": -1},
+        {"position": 1.0},
+        {"position": 2**31},
+        {"slot": True},
+        {"slot": ""},
+        {"slot": None},
+        {"entry": "0"},
+        {"file": "\ud800"},
+        {"text": "\udfff"},
+        {"updated": "\ud800"},
+        {"updated": "**now**"},
+        {"updated": 0},
+        {"tags": "abc"},
+        {"tags": {"a": 1}},
+        {"tags": ["a", "a"]},
+        {"tags": [["a"]]},
+        {"more": 1},
+        {"file": "a", "entry": 0, "slot": 1, "position": 2, "text": "again"},
+    ],
+)
+def test_one_row_that_is_no_note_leaves_the_others(run_dir, change):
+    """It is counted in a sentence; the next note keeps the file aside, whole, and the others."""
+    path = run_dir / notes.NAME
+    rows = [GOOD, GOOD | {"entry": 7} | change, GOOD | {"entry": 3}]
+    content = json.dumps({"format_version": 1, "notes": rows})
+    path.write_text(content)
+    assert [note.entry for note in notes.read(run_dir)] == [0, 3]
+    assert "1 of 3 notes in notes.json" in notes.problem(run_dir)
+    notes.problem(run_dir).encode()
+    assert path.read_text() == content
+    with pytest.raises(InputError, match="changed elsewhere"):
+        notes.save(run_dir, Note("a", 3, 1, 2, "mine"), seen="other")
+    assert not list(run_dir.glob("notes.broken-*"))
+    notes.save(run_dir, Note("a", 9, text="new"))
+    assert (run_dir / "notes.broken-1.json").read_text() == content
+    assert [note.entry for note in notes.read(run_dir)] == [0, 3, 9]
+    assert "notes.broken-1.json holds notes" in notes.problem(run_dir)
+
+
+def test_a_note_without_its_optional_parts_is_one(run_dir):
+    """Null and absent mean the same: on the prompt, never saved here."""
+    rows = [{"file": "a", "entry": 0, "slot": None, "position": None, "tags": []}]
+    rows += [{"file": "a", "entry": 1, "tags": ["b"], "updated": "2026-01-02T03:04:05Z"}]
+    path = run_dir / notes.NAME
+    path.write_text(json.dumps({"format_version": 1, "notes": rows}))
+    assert [note.key for note in notes.read(run_dir)] == [("a", n, None, None) for n in range(2)]
+    assert notes.problem(run_dir) == ""
+
+
+def test_notes_of_a_run_that_was_deleted_are_a_sentence(run_dir):
+    """Another page deleted it meanwhile: saving and removing say so."""
+    shutil.rmtree(run_dir)
+    for change in (
+        lambda: notes.save(run_dir, Note("a", 0, text="x")),
+        lambda: notes.remove(run_dir, ("a", 0, None, None)),
+    ):
+        with pytest.raises(RunError, match="cannot be written .*still there"):
+            change()
+    assert notes.raw(run_dir) is None
+
+
+def test_a_full_disk_is_a_sentence_and_keeps_the_notes(run_dir, monkeypatch):
+    """The file is written whole or not at all."""
+    notes.save(run_dir, Note("a", 0, text="before"))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(RunError, match="No space left on device"):
+        notes.save(run_dir, Note("a", 0, text="after"))
+    assert [note.text for note in notes.read(run_dir)] == ["before"]
+    (run_dir / notes.NAME).unlink()
+    (run_dir / notes.NAME).mkdir()
+    with pytest.raises(RunError, match="cannot be read"):
+        notes.raw(run_dir)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from kl_core.errors import InputError, RunError
 from kl_core.store import (
     pair_difference,
     pair_figures,
+    pair_sums,
     pair_tokens,
     queries,
     run_pairs,
@@ -60,7 +61,8 @@ def altered(run_dir: Path, table: str, change: Callable[[dict[str, list[Any]]], 
 def paired(cursor: Any, name: str = "mean_kl") -> pair_difference.Difference:
     """The run-level difference of a pair."""
     prompts = pair_figures.prompts_query(name).table(cursor)
-    return pair_difference.difference(name, prompts, pair_tokens.sums_query().table(cursor))
+    sums = pair_sums.sums_query().table(cursor)
+    return pair_difference.difference(name, prompts, sums, run_pairs.heads_query().rows(cursor))
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +82,14 @@ def two(tmp_path: Path, made_once: tuple[Path, Path]) -> tuple[Path, Path]:
 
 
 def test_the_prompts_that_moved_most_come_first_and_differences_are_b_less_a(two) -> None:
-    """Prompt 2 is up, prompt 4 down, by their stored means; every other one is level."""
+    """Prompt 2 is up, prompt 4 down, by their means; every other one is level."""
     cursor = run_pairs.open_pair(*two).cursor()
     rows = pair_figures.prompts_query().rows(cursor)
     assert [row["prompt_a"] for row in rows[:2]] == [2, 4]
     assert rows[0]["difference"] > 0 > rows[1]["difference"]
     assert all(row["difference"] == 0 for row in rows[2:])
     for row in rows:
-        assert row["difference"] == pytest.approx(row["figure_b"] - row["figure_a"], abs=1e-15)
+        assert row["difference"] == pytest.approx(row["figure_b"] - row["figure_a"], abs=1e-14)
     assert pair_figures.prompts_query(order="down", limit=1).rows(cursor)[0]["prompt_a"] == 4
 
 
@@ -210,7 +212,7 @@ def test_what_has_no_counterpart_is_counted_and_listed_with_its_reason(tmp_path:
         ("prompt", "prompt_3.json", None, "only in B"),
         ("response", "prompt_4.json", 2, "other text"),
     }
-    sums = {row["prompt_a"]: row for row in pair_tokens.sums_query().rows(cursor)}
+    sums = {row["prompt_a"]: row for row in pair_sums.sums_query().rows(cursor)}
     assert (sums[0]["tokens"], sums[0]["other"]) == (20, 0)
     equal = sum(one == two for one, two in zip(texts, halves, strict=False))
     assert sums[3]["tokens"] == equal < 20
@@ -227,24 +229,119 @@ def test_runs_without_a_prompt_in_common_have_no_figures_to_compare(tmp_path: Pa
     assert "nothing can be said" in pair_difference.verdict(paired(cursor))
 
 
-def test_an_infinite_value_is_left_out_of_the_mean_and_counted(two) -> None:
-    """It would swallow everything else; the count says that it was there."""
+def changed(path: Path, places: dict[tuple[int, int], float | None], column: str = "kl") -> Path:
+    """The same run with other values at (response, position)."""
+
+    def change(columns: dict[str, list[Any]]) -> None:
+        for row, place in enumerate(zip(columns["response_id"], columns["position"], strict=True)):
+            if place in places:
+                columns[column][row] = places[place]
+
+    return altered(path, "tokens", change)
+
+
+def test_infinite_values_are_counted_by_side_and_no_verdict_is_given(two) -> None:
+    """Also where both are infinite and have no difference; the rest is compared without a claim."""
     before = paired(run_pairs.open_pair(*two).cursor())
-
-    def infinite(columns: dict[str, list[Any]]) -> None:
-        columns["kl"][3] = math.inf
-
-    altered(two[1], "tokens", infinite)
-    found = paired(run_pairs.open_pair(*two).cursor())
-    assert found.infinite == 1
-    assert found.units == before.units - 1
-    assert math.isfinite(found.mean)
-    row = next(
-        r
-        for r in pair_figures.prompts_query().rows(run_pairs.open_pair(*two).cursor())
-        if r["prompt_a"] == 0
+    changed(two[0], {(0, 3): math.inf, (0, 4): math.inf, (0, 5): math.inf, (2, 2): math.inf})
+    changed(two[1], {(0, 3): math.inf, (6, 4): math.inf})
+    cursor = run_pairs.open_pair(*two).cursor()
+    found = paired(cursor)
+    assert (found.infinite_a, found.infinite_b, found.infinite_both) == (3, 1, 1)
+    assert found.units == before.units - 5
+    assert math.isfinite(found.mean) and not found.beyond_noise
+    said = pair_difference.verdict(found)
+    assert said.startswith(
+        "No verdict: 5 tokens have an infinite value (3 in A alone, 1 in B alone, 1 in both); "
+        "over the other tokens, mean KL "
     )
-    assert row["difference"] == math.inf
+    assert "in both); over the prompts with a finite figure, median KL" in (
+        pair_difference.verdict(paired(cursor, "median_kl"))
+    )
+    rows = {row["prompt_a"]: row for row in pair_figures.prompts_query().rows(cursor)}
+    assert rows[0]["difference"] is None and rows[0]["figure_a"] == math.inf
+    assert (rows[1]["difference"], rows[3]["difference"]) == (-math.inf, math.inf)
+    assert pair_difference.verdict(paired(cursor, "mean_log_ratio")).startswith("No difference")
+
+
+def test_runs_with_only_infinite_values_say_that_nothing_else_is_there(tmp_path: Path) -> None:
+    """Both runs at infinity everywhere: not equal, not unknown."""
+    places = {(response, at): math.inf for response in (0, 1, 10, 11) for at in range(21)}
+    a, b = (changed(made(tmp_path, n, {}, 1), places) for n in ("aaaa0001", "bbbb0001"))
+    said = pair_difference.verdict(paired(run_pairs.open_pair(a, b).cursor()))
+    assert said == (
+        "No verdict: 40 tokens have an infinite value (40 in both), and there is nothing else "
+        "to compare."
+    )
+
+
+@pytest.mark.parametrize("name", list(pair_figures.FIGURES))
+def test_responses_of_one_run_alone_change_no_figure(tmp_path: Path, name: str) -> None:
+    """Three responses a prompt against the first of them: the same run is level everywhere."""
+    texts = [[prose(20 + n, 3 * n + slot) for slot in range(3)] for n in range(6)]
+    whole = [
+        entry(
+            n,
+            f"question {n}",
+            [response(text, {slot: 0.2}, slot, 9 * n + slot) for slot, text in enumerate(three)],
+        )
+        for n, three in enumerate(texts)
+    ]
+    first = [
+        entry(n, f"question {n}", [response(three[0], {0: 0.2}, 0, 9 * n)])
+        for n, three in enumerate(texts)
+    ]
+    a = made_runs.write(tmp_path, whole, short="aaaa0001")
+    b = made_runs.write(tmp_path, first, short="bbbb0001")
+    for pair in ((a, b), (b, a)):
+        cursor = run_pairs.open_pair(*pair).cursor()
+        found = paired(cursor, name)
+        assert (found.up, found.down, found.level) == (0, 0, 6)
+        assert pair_difference.verdict(found).startswith("No difference:")
+        for row in pair_figures.prompts_query(name).rows(cursor):
+            assert row["figure_a"] == row["figure_b"] is not None
+            assert (row["tokens"], row["all_responses"]) == (20 + row["prompt_a"], 3)
+
+
+_BY_HAND = {
+    "mean_kl": np.mean,
+    "median_kl": np.median,
+    "p90_kl": lambda values: np.quantile(values, 0.9),
+    "max_kl": np.max,
+}
+
+
+@pytest.mark.parametrize("name", list(_BY_HAND))
+def test_figures_of_both_runs_are_over_the_tokens_that_both_know(two, name: str) -> None:
+    """What one run alone knows would move the other's median; it is counted instead."""
+    unknown = dict.fromkeys([(0, 1), (0, 2), (4, 5), (7, 0)])
+    changed(two[0], unknown)
+    changed(two[1], dict.fromkeys([(0, 2), (8, 7)]))
+    cursor = run_pairs.open_pair(*two).cursor()
+    rows = {row["prompt_a"]: row for row in pair_figures.prompts_query(name).rows(cursor)}
+    for prompt in range(6):
+        tokens = pair_tokens.tokens_query((2 * prompt + 1, 2 * prompt + 2)).rows(cursor)
+        both = [r for r in tokens if r["value_a"] is not None and r["value_b"] is not None]
+        for side in ("a", "b"):
+            by_hand = _BY_HAND[name](np.array([row[f"value_{side}"] for row in both]))
+            assert rows[prompt][f"figure_{side}"] == pytest.approx(by_hand)
+        assert rows[prompt]["tokens"] == len(both)
+        moved = rows[prompt]["figure_b"] - rows[prompt]["figure_a"]
+        assert rows[prompt]["difference"] == pytest.approx(moved, abs=1e-15)
+    found = paired(cursor, name)
+    assert (found.alone_a, found.alone_b) == (1, 3)
+    assert pair_difference.left_out(found).endswith(
+        "is known in one run alone: 1 token in A, 3 tokens in B."
+    )
+
+
+def test_the_means_of_a_response_are_over_the_tokens_that_both_know(two) -> None:
+    """A value that one run alone has is in neither mean."""
+    plain = run_pairs.responses_query(2).rows(run_pairs.open_pair(*two).cursor())
+    changed(two[0], {(4, 5): None})  # where B is farther
+    row = run_pairs.responses_query(2).rows(run_pairs.open_pair(*two).cursor())[0]
+    assert plain[0]["difference"] > 0
+    assert row["difference"] == pytest.approx(0) and row["mean_b"] < plain[0]["mean_b"]
 
 
 @pytest.mark.parametrize("state", ["live", "older"])
@@ -297,6 +394,42 @@ def test_runs_of_another_kind_or_another_first_model_are_said_to_be(two, tmp_pat
     said = pair_difference.unlike(run_pairs.heads_query().rows(run_pairs.open_pair(*two).cursor()))
     assert "tiny-base in A, someone else in B" in said[0]
     assert "estimated KL (floor) in A, exact KL (full) in B" in said[1]
+    found = paired(run_pairs.open_pair(*two).cursor())
+    assert "not on one scale" in pair_difference.verdict(found)
+
+
+@pytest.mark.parametrize("side", ["top1", "top2"])
+def test_lists_of_other_length_give_no_verdict_on_estimates(tmp_path: Path, side: str) -> None:
+    """The floor estimate moves with the lists alone; figures that are not estimates are judged."""
+    a = made(tmp_path, "aaaa0001", {})
+    shifted = made(tmp_path, "shift001", {n: {4: 0.4, 9: 0.41 - n / 100} for n in range(6)})
+
+    def shorter(columns: dict[str, list[Any]]) -> None:
+        columns[side] = [row[:3] for row in columns[side]]
+
+    cursor = run_pairs.open_pair(a, altered(shifted, "tokens", shorter)).cursor()
+    said = pair_difference.unlike(run_pairs.heads_query().rows(cursor))
+    lengths = {"top1": "model 1 lists 5", "top2": "model 2 lists 6"}[side]
+    assert len(said) == 1 and f"{lengths} candidates a token in A, 3 in B" in said[0]
+    assert "compare the log-ratio instead" in said[0]
+    for name in ("mean_kl", "median_kl", "p90_kl", "max_kl", "mean_reverse"):
+        found = paired(cursor, name)
+        assert not found.alike and not found.beyond_noise
+        assert pair_difference.verdict(found).startswith("No verdict, for the two are not on one")
+    assert pair_difference.verdict(paired(cursor, "mean_log_ratio")).startswith("B's log-ratio is")
+
+
+def test_lists_of_nearly_equal_length_are_alike(tmp_path: Path) -> None:
+    """A candidate more at one token in three is no other kind of figure."""
+    a, b = made(tmp_path, "aaaa0001", {}), made(tmp_path, "bbbb0001", {})
+
+    def hardly(columns: dict[str, list[Any]]) -> None:
+        columns["top1"] = [row[: 4 if n % 3 == 0 else 5] for n, row in enumerate(columns["top1"])]
+
+    cursor = run_pairs.open_pair(a, altered(b, "tokens", hardly)).cursor()
+    heads = run_pairs.heads_query().rows(cursor)
+    assert 0 < heads[0]["listed1"] - heads[1]["listed1"] < 0.5
+    assert pair_difference.unlike(heads) == [] and paired(cursor).alike
 
 
 def test_a_token_shows_both_values_and_one_without_a_value_shows_none(two) -> None:

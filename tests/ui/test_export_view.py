@@ -1,14 +1,17 @@
 """The popovers that carry out and note: what they compute, show and keep."""
 
+import errno
 import json
 import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kl_core.store import notes, queries, runs
+from kl_core.store import files, notes, queries, results_zip, runs
 from kl_core.store.notes import Note
+from kl_core.store.parts import PartWriter
 from kl_core.ui import export_results, export_view
+from tests import factories
 from tests.ui import made_runs
 
 PROMPT = {"file": "prompt_3.json", "entry": 0}
@@ -54,6 +57,22 @@ def test_a_note_changed_on_another_page_is_not_overwritten(run_dir):
     assert any("changed elsewhere" in one.value for one in app.text)
     assert any(one.value == "You typed: mine" for one in app.text)
     assert app.text_area[0].value == "from elsewhere"
+
+
+def test_a_note_that_cannot_be_written_or_removed_is_told(run_dir, monkeypatch):
+    """A full disk: a sentence below the form, what was kept stays."""
+    notes.save(run_dir, Note("prompt_3.json", 0, text="kept"))
+    app = AppTest.from_function(editor_page, args=(str(run_dir), None, None)).run()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    for button, said in ((0, "Not saved"), (1, "Not removed")):
+        app.button[button].click().run()
+        assert not app.exception
+        assert any(said in one.value and "No space left" in one.value for one in app.text)
+    assert notes.read(run_dir)[0].text == "kept"
 
 
 def test_notes_that_cannot_be_read_are_told(run_dir):
@@ -175,6 +194,35 @@ def test_the_zip_is_made_once_and_kept_until_the_run_or_its_notes_change(run_dir
     assert job.fault() == ""
     time.sleep(0.02)
     notes.save(run_dir, Note("prompt_3.json", 0, text="odd"))
+    assert export_results.ready(run_dir) is None
+
+
+def test_a_resumed_run_with_newer_parts_makes_the_zip_stale(run_dir):
+    """The pages show the parts then; the zip of the database before is not offered."""
+    export_results.start(run_dir)
+    wait_for_zip(run_dir)
+    assert export_results.ready(run_dir) is not None
+    time.sleep(0.02)
+    with PartWriter(run_dir) as writer:
+        writer.add(5, 15, factories.entry(5))
+    assert queries.run_version(run_dir) == "live-2"
+    assert export_results.ready(run_dir) is None
+
+
+def test_what_comes_while_a_zip_is_made_makes_it_stale(run_dir):
+    """Its time is that of the reading, not of the last byte."""
+
+    def meanwhile(done, total):
+        if done == total:
+            notes.save(run_dir, Note("prompt_3.json", 0, text="late"))
+
+    results_zip.write(run_dir, run_dir / export_results.NAME, meanwhile)
+    assert export_results.ready(run_dir) is None
+
+
+def test_a_zip_of_a_run_that_was_deleted_is_none(run_dir):
+    """Another page deleted it: no traceback."""
+    runs.delete_run(run_dir)
     assert export_results.ready(run_dir) is None
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from kl_core.store.queries import EVERY
 from kl_core.store.runs import RunInfo, Status
 from kl_core.ui import figures, inputs, progress, prompt_table, prompt_text, upload
-from kl_core.store.queries import EVERY
 from kl_core.ui.table_request import FIGURES, TableRequest
 
 

@@ -71,14 +71,17 @@ def test_a_token_outside_a_list_is_bounded_by_its_smallest_entry_and_the_rest() 
     """The bound is min(k-th probability, unseen mass), drawn as bounded, never as a value."""
     side = panel_data.build(row(), "base", "tuned")["rows"][2]["side1"]
     assert side["bounded"] and side["text"] == "≤ 0.040"
-    wide = panel_data.build(row(rest1=0.5), "base", "tuned")["rows"][2]["side1"]
+    short = [candidate(" Lyon", 0.3, 1), candidate(" Paris", 0.06, 2)]
+    wide = panel_data.build(row(top1=short), "base", "tuned")["rows"][2]["side1"]
     assert wide["text"] == "≤ 0.060"
 
 
 def test_a_list_that_rounds_to_all_of_the_mass_bounds_by_its_smallest_entry() -> None:
     """A remaining mass of zero is rounding, not a proof that nothing else can happen."""
-    side = panel_data.build(row(rest1=0.0), "base", "tuned")["rows"][2]["side1"]
-    assert side["text"] == "≤ 0.060"
+    for first in (0.94, 0.94 - 1e-8, 0.94 + 1e-8):
+        whole = [candidate(" Lyon", first, 1), candidate(" Paris", 0.06, 2)]
+        side = panel_data.build(row(top1=whole), "base", "tuned")["rows"][2]["side1"]
+        assert side["text"] == "≤ 0.060"
 
 
 def test_a_token_known_besides_the_list_is_no_bound_for_others() -> None:
@@ -97,7 +100,7 @@ def test_a_token_known_besides_the_list_is_no_bound_for_others() -> None:
 def test_the_difference_is_one_sided_where_one_side_is_only_bounded() -> None:
     """Outside model 1's list the log-ratio has an upper bound, outside model 2's a lower one."""
     rows = panel_data.build(row(), "base", "tuned")["rows"]
-    assert rows[2]["delta"] == "≤ +0.693"
+    assert rows[2]["delta"] == "≤ +0.694"
 
 
 def test_equal_texts_with_different_keys_stay_two_rows() -> None:
@@ -199,7 +202,7 @@ def test_every_number_is_there_as_probability_logarithm_and_rank() -> None:
         "−0.0619",
         "1",
     )
-    assert (only2["side1"]["log"], only2["side1"]["rank"]) == ("≤ −3.22", "> 2")
+    assert (only2["side1"]["log"], only2["side1"]["rank"]) == ("≤ −3.21", "> 2")
     assert lyon["side2"]["rank"] == "67", "the sampled token's rank among all tokens"
 
 
@@ -331,6 +334,69 @@ def test_raw_data_says_nothing_of_a_second_model() -> None:
     token = row(top2=None, rest2=None, kl=None, kl_lower=None, logprob2=None, rank2=None)
     made = panel_facts.build(token | {"entropy2": None, "entropy2_full": None}, None)
     assert made["notes"] == [] and all(fact["two"] == "–" for fact in made["facts"])
+
+
+def unnamed_row():
+    """Model 2's list holds � with .009, which may be the c that model 1 lists."""
+    return row(
+        top1=[candidate("a", 0.95, 1), candidate("c", 0.03, 3)],
+        top2=[
+            candidate("a", 0.95, 1),
+            candidate("b", 0.03, 2),
+            candidate("\ufffd", 0.009, -2),
+            candidate("d", 0.0005, 4),
+        ],
+        token="a",
+    )
+
+
+def test_a_missing_token_may_be_a_candidate_that_the_file_does_not_identify() -> None:
+    """Its cap is that candidate's probability, its rank may be that one's."""
+    rows = {r["token"]: r for r in panel_data.build(unnamed_row(), "a", "b", "floor")["rows"]}
+    assert rows["c"]["side2"]["text"] == "≤ 0.009"
+    assert rows["c"]["side2"]["rank"] == "≥ 3"
+    assert rows["c"]["delta"] == "≥ +1.20"
+    assert "not identified among the 4 listed" in rows["c"]["says"]
+    assert rows["b"]["side1"]["rank"] == "> 2", "model 1's list has no such candidate"
+
+
+def test_of_a_candidate_of_unknown_identity_nothing_is_said_on_the_other_side() -> None:
+    """No cap, no difference, no interval, no rank: it may be the other's first candidate."""
+    rows = panel_data.build(unnamed_row(), "a", "b", "floor")["rows"]
+    odd = next(r for r in rows if r["token"] == "\ufffd")
+    assert odd["side1"] == {"p": None, "bounded": False, "beside": False} | dict.fromkeys(
+        ("text", "log", "rank"), ""
+    )
+    assert odd["delta"] == "" and odd["term"] is None
+    assert "it may be any token for model 1" in odd["says"] and "p·ln" not in odd["says"]
+
+
+def test_the_sampled_token_is_not_called_absent_where_a_candidate_may_be_it() -> None:
+    """A list with a candidate of unknown identity does not prove a token outside it."""
+    text = said(unnamed_row() | {"token": "c", "censored": True, "rank2": -1}, "floor")
+    assert "not identified in model 2's" in text and "outside" not in text
+    assert "not identified in model 2's" not in said(row(censored=True, rank2=-1), "floor")
+
+
+def test_certified_figures_are_rounded_down_and_limits_up() -> None:
+    """2.3759 is at least 2.37, not 2.38; what may be .04044 is at most .041."""
+    token = row(kl_lower=2.3759, kl_tail=2.3759)
+    assert "≥ 2.37" in said(token, "floor")
+    assert "tail bucket ≥ 2.37" in " ".join(panel_facts.build(token, "floor")["notes"])
+    assert "≥ 2.37 nats" in said(token | {"kl": None}, "floor")
+    top1 = [candidate(" Lyon", 0.9, 1), candidate(" Paris", 0.05956, 2)]
+    made = token_panel.data(token | {"top1": top1}, "a", "b", "floor")
+    only2 = next(r for r in made["rows"] if r["token"] == "␣a")
+    assert only2["side1"]["text"] == "≤ 0.041" and only2["side1"]["log"] == "≤ −3.20"
+    facts = {fact["label"]: fact for fact in made["facts"]}
+    assert facts["most of one unseen"]["one"] == "0.0405"
+
+
+def test_what_prints_below_the_bound_as_printed_runs_low() -> None:
+    """Both are compared as they stand on the page: ≈ 2.38 is not below ≥ 2.37."""
+    assert not explain.runs_low(2.3755, 2.3759)
+    assert explain.runs_low(2.364, 2.3759)
+    assert not explain.runs_low(None, 1.0)
 
 
 def test_everything_the_browser_gets_is_plain_json() -> None:

@@ -34,6 +34,11 @@ def test_rounding_is_no_contradiction() -> None:
     assert "mean KL, estimate" in labels(mean_kl=0.2)
 
 
+def test_the_certified_mean_is_rounded_down() -> None:
+    """No more is promised than was certified."""
+    assert labels(mean_lower=0.13789)["mean KL, certified, nats"][0] == "≥ 0.137"
+
+
 def test_whole_vocabularies_have_neither_bound_nor_estimate() -> None:
     """No ≥, no ≈, nothing censored."""
     shown = {label: value for value, label, _ in response_header.stats(ROW, "full")}
