@@ -51,11 +51,16 @@ def groups(table: pa.Table, summary: dict[str, Any]) -> go.Figure:
     """Mean by group, the MOST_GROUPS with most tokens; `customdata[0]` is the row of a bar."""
     rows = table.slice(0, MOST_GROUPS).to_pylist()
     upright = _bars(rows, list(range(len(rows))), [_size(row) for row in rows], summary)
-    halves = upright.error_y.array
+    arms = upright.error_y
     bars = go.Bar(
         x=upright.y,
         y=upright.x,
-        error_x={"array": halves, **_ERROR_BARS},
+        error_x={
+            "array": arms.array,
+            "arrayminus": arms.arrayminus,
+            "symmetric": False,
+            **_ERROR_BARS,
+        },
         orientation="h",
         width=0.7,
         marker=upright.marker,
@@ -89,7 +94,7 @@ def _bars(
     return go.Bar(
         x=list(x),
         y=[row["mean"] for row in rows],
-        error_y={"array": halves, **_ERROR_BARS},
+        error_y={**style.intervals([row["mean"] for row in rows], halves), **_ERROR_BARS},
         marker={"color": style.RED, "opacity": 0.6, "line": {"width": 0}},
         customdata=data,
         hovertemplate="%{customdata[1]}<br>mean " + sign + "%{y:.3~g}%{customdata[2]} nats<br>"

@@ -72,7 +72,12 @@ def _means(bins: list[dict[str, Any]], x_hover: str, sign: str) -> go.Scatter:
     return go.Scatter(
         x=[row["x"] for row in bins],
         y=[row["mean"] for row in bins],
-        error_y={"array": halves, "color": style.RED, "thickness": 1, "width": 3},
+        error_y={
+            **style.intervals([row["mean"] for row in bins], halves),
+            "color": style.RED,
+            "thickness": 1,
+            "width": 3,
+        },
         mode="lines+markers",
         line={"color": style.RED, "width": 2},
         marker={"size": 7, "symbol": "diamond", "color": style.RED},

@@ -5,6 +5,7 @@ Only numbers and the labels of inert.py go into a figure: Plotly obeys markup in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -77,3 +78,12 @@ def log_ticks(figure: go.Figure, low: int, high: int) -> go.Figure:
 def _power(exponent: int) -> str:
     """0.001, 1, 100; 1e-6 where digits would have to be counted."""
     return f"1e{exponent}" if exponent < -4 else f"{10.0**exponent:g}"
+
+
+def intervals(means: Sequence[float], halves: Sequence[float | None]) -> dict[str, Any]:
+    """Plotly's error bars of means that cannot be negative: drawn no further down than 0.
+
+    The width said in words is the whole one; an arm below 0 would only stretch the axis.
+    """
+    down = [None if h is None else min(h, max(m, 0.0)) for m, h in zip(means, halves, strict=True)]
+    return {"array": list(halves), "arrayminus": down, "symmetric": False}

@@ -203,9 +203,10 @@ def _open_response(info: RunInfo, summary: dict[str, Any], place: Explore) -> No
             lambda at: charts_clicks.position(place, row, int(_first(at))),
             f"{name} by position of the open response",
         )
-        said = f"{name[0].upper()}{name[1:]} by position in response {row['slot'] + 1} of prompt"
-        at = row["prompt_id"] + 1
-        st.caption(f"{said} {at}.{_left_out(values)} Click a position for its token.")
+        said = (
+            f"{name[0].upper()}{name[1:]} by position in response {row['slot'] + 1} of the prompt"
+        )
+        st.caption(f"{said} open under Prompts.{_left_out(values)} Click a position for its token.")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -225,7 +226,8 @@ def _over(facts: dict[str, Any], summary: dict[str, Any]) -> str:
     estimated = "; ≈ is estimated from the models' top-k lists" if words.sign(summary) else ""
     return (
         f"{value} of {figures.count(facts['tokens'])} tokens, in nats{estimated}. "
-        "Intervals are 95 %, with the prompts as clusters: tokens of a prompt are not independent."
+        "Intervals are 95 %, with the prompts as clusters: tokens of a prompt are not independent; "
+        "they are drawn no further down than 0."
     )
 
 

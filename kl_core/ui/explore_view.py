@@ -48,7 +48,7 @@ def show(
         with right:
             row = _response(info, measure, place)
     with export:
-        carry_out.prompts(info, summary, request, row)
+        carry_out.prompts(info, summary, request, row, place.tag)
     if prompt_id is None:
         return
     with lower:

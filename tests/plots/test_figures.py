@@ -211,3 +211,13 @@ def test_every_chart_of_the_registry_draws_its_own_rows(run_dir, name):
     assert chart.title in page
     assert "<a href" not in page
     assert not any(len(trace.y) for trace in chart.figure(rows.slice(0, 0), FLOOR).data)
+
+
+def test_an_interval_of_a_divergence_is_drawn_no_further_than_zero():
+    """The arm below stops at 0; the one above, and what the hover says, is the whole half."""
+    rows = table(mean_row(mean=0.1, se=0.1), mean_row(mean=3.0, se=0.1))
+    bars = means.relative(rows, FLOOR).data[0]
+    half = 0.1 * stats.t.ppf(0.975, 2)
+    assert list(bars.error_y.array) == pytest.approx([half, half])
+    assert list(bars.error_y.arrayminus) == pytest.approx([0.1, half])
+    assert bars.customdata[0][2] == f" ± {half:.2g}"
