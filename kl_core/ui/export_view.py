@@ -193,7 +193,7 @@ def _count(cursor: Cursor, source: Query | Callable[[Cursor], pa.Table]) -> int:
 
 def _python(run_dir: Path, query: Query) -> None:
     try:
-        st.code(python_snippet(run_dir, query), language="python", height=160, wrap_lines=True)
+        st.code(python_snippet(run_dir, query), language="python", height=250, wrap_lines=True)
     except KLExplorerError as error:
         st.text(str(error))
 

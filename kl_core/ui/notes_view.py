@@ -55,13 +55,7 @@ def _editor(run_dir: Path, place: notes.Key, key: str, text: bool) -> None:
 
 
 def _fields(run_dir: Path, place: notes.Key, kept: Note | None, name: str) -> None:
-    st.text_area(
-        "Note",
-        value=kept.text if kept else "",
-        key=f"{name}_text",
-        max_chars=notes.LONGEST_TEXT,
-        height=120,
-    )
+    # above the text: its open list would lie over the buttons
     counts = notes.tag_counts(run_dir)
     given = list(kept.tags) if kept else []
     st.multiselect(
@@ -73,6 +67,13 @@ def _fields(run_dir: Path, place: notes.Key, kept: Note | None, name: str) -> No
         accept_new_options=True,
         max_selections=notes.MOST_TAGS,
         placeholder="Choose, or type a new one",
+    )
+    st.text_area(
+        "Note",
+        value=kept.text if kept else "",
+        key=f"{name}_text",
+        max_chars=notes.LONGEST_TEXT,
+        height=120,
     )
     seen = kept.updated if kept else ""
     key = name.rsplit("_", 1)[0]
@@ -123,10 +124,8 @@ _COLUMNS = {
 
 
 def popover(run_dir: Path, place: Explore, key: str = "notes_list") -> None:
-    """A button with the count of notes; the list opens beneath it."""
-    count = len(notes.read(run_dir))
-    label = figures.counted(count, "note") if count else "Notes"
-    box = st.popover(label, type="tertiary", key=f"{key}_box", on_change="rerun")
+    """A button; the list of all notes of the run opens beneath it."""
+    box = st.popover("Notes", type="tertiary", key=f"{key}_box", on_change="rerun")
     if box.open:
         with box:
             overview(run_dir, place)

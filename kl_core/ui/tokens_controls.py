@@ -117,7 +117,7 @@ def _number(name: str, label: str, text: str | None, empty: str, help_: str) -> 
     key = f"pick_token_{name}"
     st.session_state.setdefault(key, tokens_request.number(text))
     value = st.number_input(
-        label, value=None, key=key, placeholder=empty, format="%g", step=0.1, width=130, help=help_
+        label, value=None, key=key, placeholder=empty, format="%g", step=0.1, width=158, help=help_
     )
     return None if value is None else f"{value:.10g}"
 
