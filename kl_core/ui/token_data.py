@@ -80,15 +80,16 @@ def build(
     """
     columns = tokens.to_pydict()
     joined = visible.join_characters(columns["token"], columns["data"])
+    shown = ["" if text is None else visible.show(text) for text in joined]
     kind, measure = summary.get("measure"), MEASURES[name]
     second, exact = kind is not None, kind == "full"
     data = {
         "id": identity,
-        "text": ["" if text is None else visible.show(text) for text in joined],
-        "label": [visible.plain(text) for text in columns["token"]],
+        "text": shown,
+        "label": _labels(columns["token"], shown),
         "flags": _flags(columns, joined, raw=not second),
         "values": _numbers(_values(columns, name)),
-        "kl": _numbers(columns["kl"]) if second else None,
+        "kl": _numbers(columns["kl"]) if second and name != "kl" else None,
         "lower": _numbers(columns["kl_lower"]) if second and not exact else None,
         "logprob1": _numbers(columns["logprob1"]),
         "logprob2": _numbers(columns["logprob2"]) if second else None,
@@ -176,6 +177,17 @@ def _reasons(columns: Mapping[str, list[Any]], name: MeasureName) -> dict[str, s
             if kl is not None and not _counts(kl):
                 out.setdefault(str(place), f"KL below {NORMALIZED_MIN_KL:g} nats: no KL/(H1+H2)")
     return out
+
+
+def _labels(tokens: Sequence[str], shown: Sequence[str]) -> dict[str, str]:
+    """Position → label, where the browser cannot tell it from the text (token_view_js `label`)."""
+    labels = {}
+    for place, (token, text) in enumerate(zip(tokens, shown, strict=True)):
+        label = visible.plain(token)
+        bare = text.replace(visible.OPEN, "").replace(visible.CLOSE, "")
+        if label != ("␣" + bare[1:] if bare.startswith(" ") else bare):
+            labels[str(place)] = label
+    return labels
 
 
 def _numbers(values: Sequence[float | None]) -> list[float | str | None]:

@@ -109,7 +109,7 @@ Object.assign(View.prototype, {
     el.place = i;
     el.id = 't' + i;
     el.setAttribute('role', 'option');
-    if (this.cells) el.append(make('span', 'what', d.label[i] || '∅'), make('span', 'size',
+    if (this.cells) el.append(make('span', 'what', this.label(i) || '∅'), make('span', 'size',
       this.figure(i)));
     else if (flag & CONTINUES) el.append(make('span', 'cont', '·'));
     else if (d.text[i].includes(OPEN)) this.marked(el, d.text[i], flag);

@@ -74,7 +74,7 @@ Object.assign(View.prototype, {
     const d = this.data, flag = d.flags[i], unit = d.unit === undefined ? ' nats'
       : d.unit ? ' ' + d.unit : '';
     const value = this.value(i) === null ? 'no value' : this.signed(i) + unit;
-    const said = [`token ${i}`, d.label[i], `${d.measure} ${value}`];
+    const said = [`token ${i}`, this.label(i), `${d.measure} ${value}`];
     if (this.high(i)) said.push('at or above the threshold');
     if (flag & SPECIAL) said.push('special token');
     if (flag & CENSORED) said.push('outside the list of model 2, only bounded');
@@ -97,13 +97,14 @@ Object.assign(View.prototype, {
   },
 
   describe(i) {
-    const d = this.data, parts = [`#${i} "${d.label[i]}"`];
+    const d = this.data, parts = [`#${i} "${this.label(i)}"`];
     if (d.text[i].includes(OPEN) && /^[\ue000·\ue001]+$/.test(d.text[i])) {
-      parts.push(d.label[i].length > 1 ? '(spaces)' : '(a space)');
+      parts.push(this.label(i).length > 1 ? '(spaces)' : '(a space)');
     }
     const apart = !['kl', 'kl_lower', 'surprisal1', 'surprisal2', undefined].includes(d.name);
     if (apart) parts.push(`${d.measure} ${this.signed(i)}`);
-    if (d.kl) parts.push('KL ' + (d.kl[i] === null ? '' : d.kl_sign || '') + nats(d.kl[i]));
+    const kl = d.name === 'kl' ? d.values : d.kl;  // sent once
+    if (kl) parts.push('KL ' + (kl[i] === null ? '' : d.kl_sign || '') + nats(kl[i]));
     if (d.lower && d.lower[i] !== null) parts.push(`≥ ${atLeast(d.lower[i])}`);
     parts.push(`lnP ${nats(d.logprob1[i])}`);
     if (d.logprob2) parts.push(d.flags[i] & CENSORED ? 'lnQ outside the list'

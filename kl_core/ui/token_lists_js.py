@@ -19,7 +19,7 @@ Object.assign(View.prototype, {
     if (!known.length) this.peaks.append(make('span', 'chip-none', 'no token above the low end'));
     for (const i of known.slice(0, 10)) {
       const button = make('button', 'chip');
-      button.append(make('span', 'what', this.data.label[i]), make('span', 'size', this.figure(i)));
+      button.append(make('span', 'what', this.label(i)), make('span', 'size', this.figure(i)));
       button.place = i;
       button.title = 'Go to position ' + i;
       this.peaks.append(button);
@@ -80,7 +80,7 @@ Object.assign(View.prototype, {
   row(i) {
     const button = make('button', 'row');
     button.place = i;
-    button.append(make('span', 'at', '#' + i), make('span', 'what', this.data.label[i]),
+    button.append(make('span', 'at', '#' + i), make('span', 'what', this.label(i)),
       make('span', 'size', this.signed(i)));
     button.addEventListener('click', () => this.select(i, true, true));
     button.addEventListener('keydown', (e) => {

@@ -123,6 +123,13 @@ class View {
 
   value(i) { return finite(this.data.values[i]); }
 
+  label(i) {
+    const sent = this.data.label[i];
+    if (sent !== undefined) return sent;
+    const bare = this.data.text[i].replace(/[\ue000\ue001]/g, '');
+    return bare.startsWith(' ') ? '␣' + bare.slice(1) : bare;
+  }
+
   size(i) { return Math.abs(this.value(i) ?? 0); }
 
   high(i) { return this.value(i) !== null && this.size(i) >= this.data.threshold; }

@@ -69,7 +69,14 @@ def test_a_split_character_is_whole_in_the_text() -> None:
     data = token_data.build(table, "kl", SUMMARY, "r")
     assert data["text"] == ["é", ""]
     assert data["flags"] == [0, CONTINUES]
-    assert data["label"] == ["<0xC3>", "<0xA9>"]
+    assert data["label"] == {"0": "<0xC3>", "1": "<0xA9>"}
+
+
+def test_labels_are_sent_only_where_the_text_does_not_tell_them() -> None:
+    """A plain word, one with a space before it and a mark are told by the browser itself."""
+    texts = ["word", " word", "\n", "   ", "\u202e", "x" * 80]
+    table = rows(*({"token": text, "data": text.encode()} for text in texts))
+    assert token_data.build(table, "kl", SUMMARY, "r")["label"] == {"5": "x" * 59 + "…"}
 
 
 def test_the_scale_is_the_runs_and_not_the_responses() -> None:
@@ -98,7 +105,8 @@ def test_what_a_run_can_be_coloured_by_depends_on_its_measure() -> None:
     whole = token_data.measures_for({"measure": "full", "mean_js": 0.1, "mean_reverse": 0.2})
     assert {"js", "kl_reverse"} < set(whole) and "kl_lower" not in whole
     data = token_data.build(rows({}), "kl", SUMMARY | {"measure": "full"}, "r")
-    assert data["lower"] is None and data["kl"] == [0.5]
+    assert data["lower"] is None and data["values"] == [0.5]
+    assert token_data.build(rows({}), "log_ratio", SUMMARY, "r")["kl"] == [0.5]
 
 
 def test_every_measure_is_explained_in_one_line_and_named_apart() -> None:
