@@ -28,6 +28,10 @@ SHOTS: dict[str, tuple[str, Scheme, ViewportSize]] = {
     "explore-light.png": ("/", "light", SIZE),
     "explore-dark.png": ("/", "dark", SIZE),
     "explore-narrow.png": ("/", "light", ViewportSize(width=900, height=1300)),
+    "tokens.png": ("/?view=tokens", "light", SIZE),
+    "charts.png": ("/?view=charts", "light", ViewportSize(width=1440, height=1500)),
+    "grid.png": ("/?layout=grid", "dark", SIZE),
+    "compare.png": ("/compare", "light", SIZE),
     "score.png": ("/score", "light", SIZE),
     "runs.png": ("/runs", "light", SIZE),
 }
@@ -55,10 +59,31 @@ def main() -> None:
         server = subprocess.Popen(command, cwd=REPOSITORY, env=environment)
         try:
             wait_for(f"http://127.0.0.1:{port}/_stcore/health")
-            take_all(f"http://127.0.0.1:{port}", folder)
+            take_all(f"http://127.0.0.1:{port}", folder, environment)
         finally:
             server.terminate()
             server.wait(20)
+
+
+def second_run(environment: dict[str, str]) -> None:
+    """Score some of the sample's responses against the model that wrote them, to compare."""
+    sample = REPOSITORY / "sample_data"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "kl_core",
+            "score",
+            "--input-dir",
+            str(sample / "responses" / "openrouter"),
+            "--model",
+            str(sample / "models" / "tiny-base"),
+        ],
+        cwd=REPOSITORY,
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def free_port() -> int:
@@ -80,13 +105,18 @@ def wait_for(url: str) -> None:
     sys.exit(f"the app did not answer at {url} within {START_LIMIT_S} s")
 
 
-def take_all(address: str, folder: Path) -> None:
+def take_all(address: str, folder: Path, environment: dict[str, str]) -> None:
     """One fresh browser session a picture."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
+        page = browser.new_page()
+        page.goto(address)  # the sample is made ready, and stays the run that opens
+        settle(page, "/")
+        page.close()
+        second_run(environment)
         for name, (path, scheme, size) in SHOTS.items():
             page = browser.new_page(viewport=size, color_scheme=scheme)
             page.goto(address + path)
@@ -98,7 +128,15 @@ def take_all(address: str, folder: Path) -> None:
 
 def settle(page: Page, path: str) -> None:
     """Wait until the page shows what the picture is of."""
-    waits = {"/": ".name.sampled", "/score": "text=Model 2", "/runs": "[data-testid=stDataFrame]"}
+    waits = {
+        "/": ".name.sampled",
+        "/?view=tokens": ".list .row",
+        "/?view=charts": ".js-plotly-plot",
+        "/?layout=grid": ".name.sampled",
+        "/compare": ".t",
+        "/score": "text=Model 2",
+        "/runs": "[data-testid=stDataFrame]",
+    }
     page.locator(waits[path]).first.wait_for(timeout=60_000)
     page.wait_for_timeout(2500)
 

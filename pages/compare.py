@@ -32,13 +32,11 @@ if len(infos) < 2:
     )
     st.stop()
 missing = pair_inputs.settle(place, infos)
-with st.container(key="toolbar"):
-    runs_column, figure_column, export_column, link_column = st.columns(
-        [10, 2.6, 1.4, 1.4], vertical_alignment="bottom"
-    )
-    with runs_column:
-        run_a, run_b = pair_inputs.toolbar(place, infos)
-    with link_column:
+with st.container(key="toolbar", horizontal=True, vertical_alignment="bottom", gap="small"):
+    run_a, run_b = pair_inputs.toolbar(place, infos)
+    figure_column = st.container(key="toolbar_figure", width=168)
+    export_column = st.container(key="toolbar_export", width=98)
+    with st.container(width=100):
         copy_link.show()
 if missing:
     st.caption(missing)
@@ -56,9 +54,10 @@ except KLExplorerError as error:
     st.text(f"These runs cannot be compared: {error}.")
     pair_state.remember(place)
     st.stop()
-with figure_column:
-    pair_inputs.figure_picker(place, key)
-with export_column:
-    pair_export.popover(key, run_a, run_b, place)
+if pair_cached.counts(key)["prompts_paired"]:
+    with figure_column:
+        pair_inputs.figure_picker(place, key)
+    with export_column:
+        pair_export.popover(key, run_a, run_b, place)
 pair_view.show(key, run_a, run_b, place)
 pair_state.remember(place)

@@ -39,6 +39,7 @@ def new(traces: Any, x_title: str, y_title: str = "", height: int = HEIGHT) -> g
     quiet: dict[str, Any] = {"zeroline": False, "fixedrange": True, "title_font_size": _TINY}
     figure.update_xaxes(title_text=x_title, title_standoff=4, showgrid=False, **quiet)
     figure.update_yaxes(
+        exponentformat="e",
         showgrid=height > COMPACT,
         gridcolor="rgba(128,128,128,0.16)",
         nticks=5,

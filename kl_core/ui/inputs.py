@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -47,23 +48,31 @@ def pick(name: str, *labels: str) -> str:
 def run_labels(runs: list[RunInfo], sample: Path | None = None) -> dict[str, str]:
     """Run id → label, no two alike: the picker tells its options apart by their labels."""
     labels = {info.id: run_label(info, info.path == sample) for info in runs}
-    seen = list(labels.values())
+    seen = Counter(labels.values())
     return {
-        run: label if seen.count(label) == 1 else f"{label} · {run.rsplit('-', 1)[-1]}"
-        for run, label in labels.items()
+        info.id: labels[info.id]
+        if seen[labels[info.id]] == 1
+        else run_label(info, info.path == sample, twin=True)
+        for info in runs
     }
 
 
-def run_label(info: RunInfo, sample: bool = False) -> str:
-    """One line that tells runs apart: state unless done, models or title, kind, time."""
+def run_label(info: RunInfo, sample: bool = False, twin: bool = False) -> str:
+    """One line that tells runs apart, even cut: name or models, state unless done, time, kind.
+
+    Args:
+        twin: another run reads the same, so the short id stands before the time.
+    """
     names = [figures.model_name(name) for name in (info.model1, info.model2) if name]
-    models = " → ".join(figures.shortened(name) for name in names)
+    models = " → ".join(figures.shortened(name, 20) for name in names)
     kind = "sample" if sample else info.kind
     title = "" if len(names) == 2 or sample else figures.one_line(info.title, 44)
     state = "" if info.state == "done" else info.state
     when = info.created[:16].replace("T", " ")
-    named = figures.one_line(info.name, 60) if info.name else ""
-    parts = [state, named, title if title not in (kind, named) else "", models, kind, when]
+    named = figures.shortened(figures.one_line(info.name, 60), 34) if info.name else ""
+    front = [named] if named else ["" if title == kind else title, models]
+    short = info.id.rsplit("-", 1)[-1] if twin else ""
+    parts = [*front, state, short, when, kind, models if named else ""]
     return " · ".join(part for part in parts if part)
 
 

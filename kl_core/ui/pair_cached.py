@@ -18,7 +18,8 @@ from kl_core.store import (
 )
 from kl_core.store.pair_difference import Difference
 from kl_core.store.query import Cursor, Query
-from kl_core.ui import cached
+from kl_core.ui import cached, pair_scale
+from kl_core.ui.pair_scale import Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,9 @@ def difference(key: PairKey, figure: str) -> Difference:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def scale(key: PairKey, figure: str) -> float | None:
-    """The 99 % quantile of |B − A| at a token."""
-    row: dict[str, float | None] = pair_tokens.scale_query(figure).row(cursor(key)) or {}
-    return row.get("p99")
+def scale(key: PairKey, figure: str) -> Scale:
+    """What full colour stands for."""
+    return pair_scale.read(cursor(key), figure)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

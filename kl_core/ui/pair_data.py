@@ -14,23 +14,18 @@ import pyarrow as pa
 
 from kl_core.store.pair_figures import Figure
 from kl_core.ui import figures, visible
+from kl_core.ui.pair_scale import Scale
 from kl_core.ui.token_data import BREAK, CENSORED, CONTINUES, PARAGRAPH, SPECIAL, UNSCORED
 
-_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 Value = float | str | None
 
 
-def scale_max(p99: float | None) -> float:
-    """Value of full colour in nats, fixed for the two runs."""
-    return next((step for step in _STEPS if p99 is not None and step >= p99), _STEPS[-1])
-
-
-def text(tokens: pa.Table, figure: Figure, top: float, identity: str) -> dict[str, Any]:
+def text(tokens: pa.Table, figure: Figure, scale: Scale, identity: str) -> dict[str, Any]:
     """The token view's `data` for one paired response, coloured by the difference.
 
     Args:
         tokens: pair_tokens.tokens_query of one pair.
-        top: value of full colour.
+        scale: what full colour stands for.
         identity: names what is shown, so that the browser keeps what it has drawn.
     """
     columns = tokens.to_pydict()
@@ -52,12 +47,12 @@ def text(tokens: pa.Table, figure: Figure, top: float, identity: str) -> dict[st
         "measure": f"{short(figure)}, B − A,",
         "unit": "nats",
         "name": "difference",
-        "look": f"difference/{top:g}",
+        "look": f"difference/{scale.top:g}",
         "low": 0,
-        "max": top,
-        "threshold": top / 4,
+        "max": scale.top,
+        "threshold": scale.top / 4,
         "log": False,
-        "said": "fixed for these two runs",
+        "said": scale.said,
         "plus": "more in B",
         "minus": "more in A",
         "start": -1,
@@ -115,7 +110,7 @@ def heat_rows(tokens: pa.Table, slots: dict[int, int]) -> list[tuple[str, list[V
         row = rows[pair]
         row.extend([None] * (position - len(row)))
         row.append(number(value))
-    return [(f"response {slots[pair] + 1}", row) for pair, row in rows.items()]
+    return [(f"Response {slots[pair] + 1}", row) for pair, row in rows.items()]
 
 
 def farthest(values: Sequence[Value]) -> int:
@@ -137,7 +132,7 @@ _TOKEN_FIGURES = (
 
 
 def token_figures(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, str]]:
-    """Rows figure, A, B, B − A of one token; figures that neither run has are left out."""
+    """Rows figure, unit, A, B, B − A of one token; what neither run has is left out."""
     rows = []
     for label, column, sign in _TOKEN_FIGURES:
         one, two = a[column], b[column]
@@ -152,7 +147,9 @@ def token_figures(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, str]]:
             first, second = (None if v is None else sign * v for v in (one, two))
             moved = None if first is None or second is None else second - first
             texts = [figures.nats(first), figures.nats(second), figures.signed(moved)]
-        rows.append(dict(zip(("nats", "A", "B", "B − A"), (label, *texts), strict=True)))
+        unit = "nats" if sign else ""
+        heads = ("figure", "unit", "A", "B", "B − A")
+        rows.append(dict(zip(heads, (label, unit, *texts), strict=True)))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import streamlit as st
@@ -11,7 +12,7 @@ from kl_core.store.build import newest_database
 from kl_core.store.pair_figures import DEFAULT, FIGURES
 from kl_core.store.parts import committed
 from kl_core.store.runs import RunInfo
-from kl_core.ui import inputs, pair_cached
+from kl_core.ui import figures, inputs, pair_cached
 from kl_core.ui.pair_cached import PairKey
 from kl_core.ui.pair_state import PairPlace
 
@@ -60,21 +61,59 @@ def _first(infos: list[RunInfo], other: RunInfo | None) -> RunInfo:
 
 def toolbar(place: PairPlace, infos: list[RunInfo]) -> tuple[RunInfo, RunInfo]:
     """Pickers of both runs with a button that swaps them."""
-    labels = inputs.run_labels(infos)
+    labels = pair_labels(infos)
     known = {info.id: info for info in infos}
-    left, middle, right = st.columns([5, 1, 5], vertical_alignment="bottom")
-    with left:
+    with st.container(key="toolbar_run_a"):
         _run("Run A", "pair_a", list(known), labels, place.run, _choose_a(place))
-    with middle:
+    with st.container(width=46):
         st.button(
             "⇄", on_click=place.swap, width="stretch", help="Swap: A becomes B, and B becomes A"
         )
     sharing, rest = partners(known[place.run or ""], infos)
     said = {i.id: labels[i.id] for i in sharing}
     said |= {i.id: f"{labels[i.id]} · other prompts" for i in rest}
-    with right:
+    with st.container(key="toolbar_run_b"):
         _run("Run B", "pair_b", list(said), said, place.other, _choose_b(place))
     return known[place.run or ""], known[place.other or ""]
+
+
+def pair_labels(infos: list[RunInfo]) -> dict[str, str]:
+    """Run id → label, what tells the runs apart first: name or time and id, then the models.
+
+    A model or kind that all runs share comes last, where it may be cut off.
+    """
+    names = Counter(_name(info) for info in infos)
+    shared = {what for what in ("model1", "model2", "kind") if _all_alike(infos, what)}
+    return {info.id: _label(info, shared, names[_name(info)] > 1) for info in infos}
+
+
+def _all_alike(infos: list[RunInfo], what: str) -> bool:
+    return len({getattr(info, what) for info in infos}) == 1
+
+
+def _name(info: RunInfo) -> str:
+    return figures.shortened(figures.one_line(info.name or ""), 30)
+
+
+def _label(info: RunInfo, shared: set[str], again: bool) -> str:
+    when, short = info.created[:16].replace("T", " "), info.id.rsplit("-", 1)[-1]
+    named = bool(info.name) and not again
+    state = "" if info.state == "done" else info.state
+    rest = [*_models(info, shared), (info.kind, "kind" in shared)]
+    rest.sort(key=lambda one: one[1])  # what all share goes last
+    parts = [_name(info), *([] if named else [when, short]), state, *(text for text, _ in rest)]
+    return " · ".join(part for part in (*parts, when if named else "") if part)
+
+
+def _models(info: RunInfo, shared: set[str]) -> list[tuple[str, bool]]:
+    """(words, whether all runs share them): both models in one, apart where one is shared."""
+    first, second = (
+        figures.shortened(figures.model_name(name)) for name in (info.model1, info.model2)
+    )
+    if not second or ("model1" in shared) == ("model2" in shared):
+        both = " → ".join(name for name in (first, second) if name)
+        return [(both, {"model1", "model2"} <= shared)]
+    return [(first, "model1" in shared), (f"→ {second}", "model2" in shared)]
 
 
 def _run(

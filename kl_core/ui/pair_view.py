@@ -19,13 +19,15 @@ from kl_core.ui import (
     pair_data,
     pair_state,
     pair_table,
+    pair_text,
+    pair_unmatched,
     response_header,
     token_view,
 )
 from kl_core.ui.pair_cached import PairKey
+from kl_core.ui.pair_scale import Scale
 from kl_core.ui.pair_state import PairPlace
 
-_UNMATCHED_SHOWN = 500
 _ROW_PX = 29
 
 
@@ -77,34 +79,12 @@ def _matched(key: PairKey) -> None:
         parts.append(figures.counted(total["tokens"], "token"))
         parts += _apart("token", total["only_a"], total["only_b"], other)
     st.caption("In both: " + " · ".join(parts), width="content")
-    apart = sum(
-        counts[f"{level}_{name}"]
-        for level in ("prompts", "responses")
-        for name in ("only_a", "only_b", "other")
-    )
-    if apart:
-        with st.popover(f"{figures.count(apart)} not matched"):
-            _unmatched(key, apart, counts["prompts_partly"])
+    pair_unmatched.show(key)
 
 
 def _apart(noun: str, only_a: int, only_b: int, other: int) -> list[str]:
     said = ((only_a, "only in A"), (only_b, "only in B"), (other, "with another token in B"))
     return [f"{figures.counted(n, noun)} {where}" for n, where in said if n]
-
-
-def _unmatched(key: PairKey, total: int, partly: int) -> None:
-    rows = pair_cached.run(key, run_pairs.unmatched_query(_UNMATCHED_SHOWN))
-    for row in rows:
-        row["prompt"] = figures.one_line(row["prompt"] or "", 80)
-    frame = pd.DataFrame(rows, columns=["reason", "level", "file", "entry", "response", "prompt"])
-    st.dataframe(frame, hide_index=True, width=640)
-    if total > len(rows):
-        st.caption(f"The first {len(rows):,} of {total:,}; runs compare --json lists more.")
-    if partly:
-        st.caption(
-            f"{figures.counted(partly, 'prompt')} with some responses not matched: figures, "
-            "differences and the sentence above are over the matched ones alone."
-        )
 
 
 def _prompt(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
@@ -132,14 +112,14 @@ def _reading(
         return
     heat = pair_data.heat_rows(tokens, {row["pair"]: row["slot"] for row in rows})
     _settle(place, rows, heat)
-    top = pair_data.scale_max(pair_cached.scale(key, place.figure))
-    _grid(key, place, rows, heat, top)
+    scale = pair_cached.scale(key, place.figure)
+    _grid(key, place, rows, heat, scale.top)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         row = _choose(key, place, rows)
         _links(a, b, place)
     mine = tokens.filter(pc.equal(tokens["pair"], row["pair"]))
     if mine.num_rows:
-        _text(key, place, row, mine, top)
+        _text(key, place, row, mine, scale)
         _panel(key, place, row)
     else:
         st.caption("This response has no log-probabilities in either run.")
@@ -213,7 +193,7 @@ def _label(row: dict[str, Any], total: int) -> str:
 
 
 def _text(
-    key: PairKey, place: PairPlace, row: dict[str, Any], tokens: pa.Table, top: float
+    key: PairKey, place: PairPlace, row: dict[str, Any], tokens: pa.Table, scale: Scale
 ) -> None:
     identity = f"{key.identity}/{row['pair']}/{place.figure}"
     widget = f"pair_tokens_{key.identity}_{row['pair']}"
@@ -225,8 +205,8 @@ def _text(
 
     if place.start is None or place.drawn != identity:
         place.start, place.drawn = place.position, identity
-    data = pair_data.text(tokens, figure(place.figure), top, identity)
-    token_view.show({**data, "start": place.start, "jump": place.jump}, widget, moved)
+    data = pair_data.text(tokens, figure(place.figure), scale, identity)
+    pair_text.show({**data, "start": place.start, "jump": place.jump}, widget, moved)
 
 
 def _panel(key: PairKey, place: PairPlace, row: dict[str, Any]) -> None:
@@ -238,28 +218,28 @@ def _panel(key: PairKey, place: PairPlace, row: dict[str, Any]) -> None:
     if a is None or b is None:
         st.caption(f"Only run {'A' if a else 'B'} has a token {place.position} here.")
         return
-    both = st.container(horizontal=True, gap="small")  # one below the other where narrow
-    with both.container(width=268):
-        st.caption(f"Token {place.position}, in nats")
-        number = st.column_config.TextColumn
-        config = {name: number(name, alignment="right", width=56) for name in ("A", "B", "B − A")}
-        _frame(pair_data.token_figures(a, b), "pair_figures", config)
-    with both.container(width=386):
-        st.caption("Model 2's list in each run, beside model 1's (P, of A)")
+    both = st.container(horizontal=True, gap="xsmall")  # one below the other where narrow
+    with both.container(width=238):
+        st.caption(f"Token {place.position}")
         text = st.column_config.TextColumn
+        config = {name: text(name, alignment="right", width=44) for name in ("A", "B", "B − A")}
+        config |= {"figure": text("figure", width=72), "unit": text("unit", width=32)}
+        _frame(pair_data.token_figures(a, b), "pair_figures", config)
+    with both.container(width=286):
+        st.caption("Model 2's lists; P: model 1, of A")
         config = {
-            "token": text("token", width=88),
-            "P": text("P", width=50, alignment="right"),
+            "token": text("token", width=66),
+            "P": text("P", width=42, alignment="right"),
             "Q in A": _bar("Q in A", "red"),
             "Q in B": _bar("Q in B", "blue"),
-            "ln B/A": text("ln B/A", width=60, alignment="right"),
+            "ln B/A": text("ln B/A", width=46, alignment="right"),
         }
         _frame(pair_data.candidates(a, b), "pair_lists", config)
 
 
 def _bar(name: str, colour: Literal["red", "blue"]) -> Any:
     return st.column_config.ProgressColumn(
-        name, format="%.3f", min_value=0.0, max_value=1.0, width=92, color=colour
+        name, format="%.3f", min_value=0.0, max_value=1.0, width=66, color=colour
     )
 
 

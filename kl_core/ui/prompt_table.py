@@ -142,7 +142,7 @@ def _config(
     columns: dict[str, Any] = {
         "max_kl": number("max", width=50, help=FIGURES["max_kl"].help),
         "spark": config.LineChartColumn(
-            "by position",
+            "positions",
             width=74,
             color="red",
             y_min=0,

@@ -21,14 +21,16 @@ def popover(name: str) -> str:
 def rename(info: RunInfo) -> None:
     """A box for the run's name."""
     key = f"rename_{info.id}"
-    st.text_input(
-        "Name",
-        value=info.name or "",
-        key=key,
-        max_chars=runs.NAME_LIMIT,
-        placeholder="Empty for its own title",
-    )
-    st.button("Rename", key=f"rename_go_{info.id}", on_click=_rename, args=(info, key))
+    with st.form(f"rename_form_{info.id}", border=False):  # Enter in the box is the button, too
+        st.text_input(
+            "Name",
+            value=info.name or "",
+            key=key,
+            max_chars=runs.NAME_LIMIT,
+            placeholder="Empty for its own title",
+        )
+        go = f"rename_go_{info.id}"
+        st.form_submit_button("Rename", key=go, on_click=_rename, args=(info, key))
     _failure(key)
 
 

@@ -12,7 +12,7 @@ from kl_core.store import run_sizes
 from kl_core.store.runs import RunInfo
 
 MANY = 12
-_SORT, _DOWN = "runs_sort", "runs_descending"
+_SORT, _DOWN, _TEXT = "runs_sort", "runs_descending", "runs_search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,31 @@ def request(infos: list[RunInfo]) -> ListRequest:
     if len(infos) <= MANY:
         return ListRequest(sort, descending)
     with st.container(key="runs_filter"):
-        text_column, state_column, kind_column = st.columns([4, 3, 3], gap="small")
+        text_column, state_column, kind_column, clear_column = st.columns(
+            [4, 3, 3, 1.2], gap="small"
+        )
     with text_column:
         text = st.text_input(
-            "Search runs", placeholder="Search name, models, id", label_visibility="collapsed"
+            "Search runs",
+            key=_TEXT,
+            placeholder="Search name, models, state, kind, id",
+            label_visibility="collapsed",
         )
     with state_column:
         states = _some("States", sorted({info.state for info in infos}))
     with kind_column:
         kinds = _some("Kinds", sorted({info.kind for info in infos}))
+    with clear_column:
+        none = not (text.strip() or states or kinds)
+        st.button("Clear", on_click=_clear, disabled=none, width="stretch")
     return ListRequest(sort, descending, states, kinds, text.strip())
+
+
+def _clear() -> None:
+    """Show all runs again."""
+    st.session_state[_TEXT] = ""
+    for label in ("states", "kinds"):
+        st.session_state[f"runs_{label}"] = []
 
 
 def _some(label: str, options: list[str]) -> tuple[str, ...]:
@@ -111,5 +126,6 @@ def _fits(info: RunInfo, wanted: ListRequest) -> bool:
         return False
     if wanted.kinds and info.kind not in wanted.kinds:
         return False
-    parts = (info.name, info.title, info.model1, info.model2, info.id)
-    return wanted.text.casefold() in "\n".join(part for part in parts if part).casefold()
+    parts = (info.name, info.title, info.model1, info.model2, info.id, info.state, info.kind)
+    held = "\n".join(part for part in parts if part).casefold()
+    return all(word in held for word in wanted.text.casefold().split())

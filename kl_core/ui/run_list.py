@@ -16,7 +16,7 @@ from kl_core.ui import figures, progress, run_actions, run_choice, visible
 from kl_core.ui.prompt_table import TINT
 from kl_core.ui.run_choice import ListRequest
 
-_ROW_PX, _MAX_ROWS = 35, 12
+_ROW_PX, _MAX_ROWS, _NAME_PX = 35, 12, 170
 _CHOSEN, _CHECKED, _HEADS = "runs_chosen", "runs_checked", "runs_heads"
 
 
@@ -102,6 +102,7 @@ def _config(request: ListRequest) -> dict[str, Any]:
         name: config.TextColumn(name, width=width, alignment="right")
         for name, width in (("prompts", 66), ("responses", 76), ("tokens", 84), ("size", 72))
     }
+    columns["name"] = config.TextColumn("name", width=_NAME_PX)
     columns["progress"] = config.ProgressColumn(
         "progress", format="%d %%", min_value=0, max_value=100, width=96
     )

@@ -58,6 +58,12 @@ header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
     > [data-testid="stColumn"]:first-child > [data-testid="stVerticalBlock"] { display: contents }
   [data-testid="stLayoutWrapper"]:has(> .st-key-charts) { order: 3 }
 }
+.st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_run_a),
+.st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_run_b) {
+  flex: 1 1 220px; min-width: 210px; max-width: 480px }
+.st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_figure:empty),
+.st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_export:empty) {
+  display: none }
 </style>"""
 
 

@@ -111,6 +111,11 @@ def test_runs_with_nothing_in_common_say_so_and_list_what_each_has(root: Path) -
     other = made_runs.hostile(root)
     app = compare(run=a.name, **{"with": other.name})
     assert "no prompt in common" in texts(app)
+    assert "Compare by" not in [box.label for box in app.selectbox]
+    assert not [one for one in app.get("popover") if one.proto.popover.label == "Export"]
+    listed = app.dataframe[0].value
+    assert sorted(listed["run"]) == ["A"] * 5 + ["B"]
+    assert set(listed["response"]) == {""}
     assert len(app.get("plotly_chart")) == 0
 
 
@@ -241,6 +246,10 @@ def test_many_runs_can_be_filtered(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert rows(app) == [done.name]
     next(box for box in app.text_input if box.label == "Search runs").set_value("nothing").run()
     assert "No run fits the filter" in texts(app)
+    next(button for button in app.button if button.label == "Clear").click().run()
+    assert len(rows(app)) == 15
+    next(box for box in app.text_input if box.label == "Search runs").set_value("DONE").run()
+    assert rows(app) == [done.name]
 
 
 def test_the_paired_rows_are_carried_out_as_they_are_sorted(root: Path) -> None:

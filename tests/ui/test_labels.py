@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 
 from kl_core.store.queries import EVERY
 from kl_core.store.runs import RunInfo, Status
-from kl_core.ui import figures, inputs, progress, prompt_table, prompt_text, upload
+from kl_core.ui import figures, inputs, pair_inputs, progress, prompt_table, prompt_text, upload
 from kl_core.ui.table_request import FIGURES, TableRequest
 
 
@@ -30,22 +31,48 @@ def info(state: str = "done", **changes: object) -> RunInfo:
     return RunInfo(**(values | changes))
 
 
-def test_a_runs_label_keeps_kind_and_time_in_sight() -> None:
+def test_a_runs_label_starts_with_its_models_and_keeps_its_time_in_sight() -> None:
     """Long names lose their middles; the state shows where it is not done."""
-    assert inputs.run_label(info()) == "org/one → org/two · score · 2026-01-01 10:00"
+    assert inputs.run_label(info()) == "org/one → org/two · 2026-01-01 10:00 · score"
     long = "a-family/of-very-long-names-that-go-on-70B-instruct"
     label = inputs.run_label(info("died", model1=long, model2=long))
-    assert label.startswith("died · a-family/") and label.endswith("score · 2026-01-01 10:00")
-    assert len(label) < 90 and "70B-instruct".removeprefix("7")[-8:] in label
+    assert label.startswith("a-family/") and label.endswith("died · 2026-01-01 10:00 · score")
+    assert len(label.partition("10:00")[0]) < 70 and "instruct → a-family/" in label
+
+
+def test_a_name_comes_first_and_runs_that_read_alike_differ_before_they_are_cut() -> None:
+    """The short id of runs of one minute stands before the time, within the picker's width."""
+    named = info(id="20260101-100002-score-cccc", name="tuned twice", title="tuned twice")
+    assert inputs.run_label(named) == ("tuned twice · 2026-01-01 10:00 · score · org/one → org/two")
+    alike = [info(), info(id="20260101-100001-score-bbbb", path=Path("/runs/b")), named]
+    labels = list(inputs.run_labels(alike).values())
+    assert labels[0].startswith("org/one → org/two · aaaa · 2026")
+    assert labels[1].startswith("org/one → org/two · bbbb · 2026")
+    assert "aaaa" not in labels[2]
+
+
+def test_on_compare_what_tells_runs_apart_comes_first() -> None:
+    """A name, or time and id; then what not all share; what all share may be cut off."""
+    a, b = info(), info(id="20260101-100001-score-bbbb", model2="org/three")
+    assert list(pair_inputs.pair_labels([a, b]).values()) == [
+        "2026-01-01 10:00 · aaaa · → org/two · org/one · score",
+        "2026-01-01 10:00 · bbbb · → org/three · org/one · score",
+    ]
+    first, second = (replace(run, name="mine", model2="org/two") for run in (a, b))
+    assert pair_inputs.pair_labels([first, b])[a.id] == (
+        "mine · → org/two · org/one · score · 2026-01-01 10:00"
+    )
+    twice = pair_inputs.pair_labels([first, second])
+    assert twice[b.id] == "mine · 2026-01-01 10:00 · bbbb · org/one → org/two · score"
 
 
 def test_the_title_names_a_run_whose_models_are_unknown() -> None:
     """A running import says what it imports; the sample is called so."""
     raw = info("running", model1=None, model2=None, kind="import", title="import of mine")
-    assert inputs.run_label(raw) == "running · import of mine · import · 2026-01-01 10:00"
-    assert inputs.run_label(info(), sample=True).endswith("· sample · 2026-01-01 10:00")
+    assert inputs.run_label(raw) == "import of mine · running · 2026-01-01 10:00 · import"
+    assert inputs.run_label(info(), sample=True).endswith("· 2026-01-01 10:00 · sample")
     assert inputs.run_label(info(title="score", model1=None, model2=None)) == (
-        "score · 2026-01-01 10:00"
+        "2026-01-01 10:00 · score"
     )
 
 

@@ -6,13 +6,15 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kl_core.plots import pairs as plots
 from kl_core.store import pair_tokens, queries, run_pairs, runs
 from kl_core.store.pair_figures import FIGURES
 from kl_core.store.runs import RunInfo, Status
-from kl_core.ui import pair_data, pair_table, run_choice, token_data
+from kl_core.ui import pair_data, pair_scale, pair_table, pair_unmatched, run_choice, token_data
+from kl_core.ui.pair_scale import Scale
 from kl_core.ui.run_choice import ListRequest
 from tests.ui import made_runs
 from tests.ui.made_runs import entry, response
@@ -33,8 +35,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> run_pairs.RunPair:
 def test_the_text_is_coloured_by_the_difference_and_safe_for_the_browser(pair) -> None:
     """Strict JSON; blue where B is higher; both values in words; nothing obeyed, all shown."""
     tokens = pair_tokens.tokens_query((1,)).table(pair.cursor())
-    data = pair_data.text(tokens, FIGURES["mean_kl"], 0.5, "here")
+    data = pair_data.text(tokens, FIGURES["mean_kl"], Scale(0.5, "why"), "here")
     json.dumps(data, allow_nan=False)
+    assert (data["max"], data["threshold"], data["said"]) == (0.5, 0.125, "why")
     assert data["signed"] and data["values"][2] > 0.5
     assert data["flags"][6] & token_data.CENSORED
     assert data["flags"][len(made_runs.HOSTILE)] & token_data.PARAGRAPH
@@ -47,7 +50,7 @@ def test_the_token_view_gets_every_key_it_reads(pair) -> None:
     """The same component as Explore's: what that page sends, this one sends, too."""
     cursor = pair.cursor()
     mine = pair_data.text(
-        pair_tokens.tokens_query((1,)).table(cursor), FIGURES["mean_kl"], 0.5, "here"
+        pair_tokens.tokens_query((1,)).table(cursor), FIGURES["mean_kl"], Scale(0.5, ""), "here"
     )
     rows = cursor.sql("SELECT * FROM run_a.tokens WHERE response_id = 0").to_arrow_table()
     theirs = token_data.build(rows, "log_ratio", {"measure": "floor"}, "here")
@@ -59,7 +62,7 @@ def test_rows_of_the_grid_keep_their_positions_where_values_are_missing(pair) ->
     """Unknown is None, infinite is a word, and rows may differ in length."""
     tokens = pair_tokens.tokens_query((1, 2)).table(pair.cursor())
     rows = pair_data.heat_rows(tokens, {1: 0, 2: 1})
-    assert [label for label, _ in rows] == ["response 1", "response 2"]
+    assert [label for label, _ in rows] == ["Response 1", "Response 2"]
     assert [len(values) for _, values in rows] == [len(made_runs.HOSTILE) + 2, 7]
     kept = tokens.filter([position != 3 for position in tokens["position"].to_pylist()])
     assert pair_data.heat_rows(kept, {1: 0, 2: 1})[0][1][3] is None
@@ -76,14 +79,56 @@ def test_a_token_stands_with_both_runs_lists_on_their_union(pair) -> None:
     assert rows["</span></div>"]["Q in B"] == pytest.approx(0.01)
     assert rows["␣quite"]["ln B/A"] == "0"
     assert rows["␣located"]["P"] == "–"
-    said = {row["nats"]: row for row in pair_data.token_figures(a, b)}
-    assert said["KL(1‖2)"]["B − A"].startswith("+")
-    assert said["rank in Q"] == {"nats": "rank in Q", "A": "1", "B": "6", "B − A": "+5"}
+    said = {row.pop("figure"): row for row in pair_data.token_figures(a, b)}
+    assert said["KL(1‖2)"]["B − A"].startswith("+") and said["KL(1‖2)"]["unit"] == "nats"
+    assert said["rank in Q"] == {"unit": "", "A": "1", "B": "6", "B − A": "+5"}
 
 
-def test_full_colour_is_a_round_value_above_most_differences() -> None:
-    """Fixed for the pair, and 20 nats at the most."""
-    assert [pair_data.scale_max(v) for v in (0.004, 0.02, 0.3, 400.0)] == [0.01, 0.02, 0.5, 20.0]
+def test_full_colour_is_a_round_value_above_noise() -> None:
+    """Most differences, a tenth of the largest, 0.05 nats: the largest of them, rounded up."""
+    cases = ((None, None), (0.01, 0.01), (0.004, 3.09), (0.3, 0.9), (400.0, 900.0))
+    scales = [pair_scale.scale(*case) for case in cases]
+    assert [scale.top for scale in scales] == [0.05, 0.05, 0.5, 0.5, 20.0]
+    assert "0.05 nats" in scales[1].said
+    assert "a tenth of the largest" in scales[2].said
+    assert "largest 1 %" in scales[3].said
+
+
+def test_differences_of_zero_do_not_make_noise_colourful(pair) -> None:
+    """The quantile is of the tokens that differ, infinities apart."""
+    row = pair_scale.sizes_query([1, 2], "mean_kl").row(pair.cursor())
+    values = pair_tokens.tokens_query([1, 2]).table(pair.cursor())["difference"].to_pylist()
+    sizes = [abs(v) for v in values if v is not None and math.isfinite(v) and abs(v) > 1e-6]
+    assert 0 < len(sizes) < len(values)
+    assert row["largest"] == max(sizes)
+    assert row["p99"] == pytest.approx(float(np.quantile(sizes, 0.99)))
+    assert pair_scale.read(pair.cursor(), "mean_kl").top >= row["p99"]
+
+
+def test_what_has_no_partner_is_listed_for_each_run_and_counted_so(tmp_path: Path) -> None:
+    """Another text at the same place is a prompt of A and a prompt of B; so are responses."""
+    one, other = response(["a", " b"], {}), response(["a", " c"], {})
+    a = made_runs.write(
+        tmp_path,
+        [entry(0, "x", [one]), entry(1, "same", [one]), entry(2, "late", [one])],
+        short="aaaa0001",
+    )
+    b = made_runs.write(
+        tmp_path, [entry(0, "y", [one]), entry(1, "same", [other])], short="bbbb0001"
+    )
+    cursor = run_pairs.open_pair(a, b).cursor()
+    rows = pair_unmatched.query().rows(cursor)
+    assert [(row["run"], row["level"], row["prompt"], row["reason"]) for row in rows] == [
+        ("A", "prompt", "x", "other text"),
+        ("B", "prompt", "y", "other text"),
+        ("A", "response", "same", "other text"),
+        ("B", "response", "same", "other text"),
+        ("A", "prompt", "late", "only in A"),
+    ]
+    counts = run_pairs.counts_query().row(cursor)
+    assert pair_unmatched.total(counts, "prompts") == 3
+    assert pair_unmatched.total(counts, "responses") == 2
+    assert list(pair_unmatched._frame(rows)["response"]) == ["", "", "1", "1", ""]
 
 
 def test_a_point_is_drawn_for_each_prompt_until_there_are_too_many() -> None:
@@ -156,6 +201,9 @@ def test_the_list_is_filtered_and_sorted_and_equal_runs_stay_newest_first(tmp_pa
     assert order(kinds=("score",)) == "cb"
     assert order(text="ZEB") == "c"
     assert order(text="tuned") == "cb"
+    assert order(text="Failed") == "b"
+    assert order(text="import") == "a"
+    assert order(text="tuned zebra") == "c"
     assert order(text="aaaa", kinds=("score",)) == ""
 
 
