@@ -1,5 +1,7 @@
 """The browser side of the heatmap: a canvas; only `textContent` receives text."""
 
+from kl_core.ui.browser_js import ELEMENTS, NUMBERS, THEME
+
 CSS = """
 .root { --hot: #d0382a; --cool: #2f6fb3; color: var(--st-text-color); font-family: var(--st-font);
   font-size: 12px; display: grid; grid-template-columns: auto minmax(0, 1fr); gap: 2px 8px }
@@ -23,24 +25,9 @@ canvas:focus-visible { outline: 2px solid color-mix(in srgb, var(--st-text-color
   overflow-y: auto; overflow-x: hidden }
 """
 
-JS = r"""
+_GRID = r"""
 const ROW = 17, GAP = 2;
 const grids = new WeakMap();
-const make = (tag, cls, text) => {
-  const el = document.createElement(tag);
-  if (cls) el.className = cls;
-  if (text !== undefined) el.textContent = text;
-  return el;
-};
-const finite = (v) => v === 'inf' ? Infinity : v === '-inf' ? -Infinity : v;
-const nats = (v) => {
-  v = finite(v);
-  if (v === null || v === undefined) return 'not known';
-  if (!isFinite(v)) return v > 0 ? '∞' : '−∞';
-  if (v === 0) return '0';
-  return (Math.abs(v) < 1e-3 ? v.toExponential(2) : v.toPrecision(3)).replace(/-/g, '−');
-};
-
 export default function ({ parentElement, data, setStateValue }) {
   let grid = grids.get(parentElement);
   if (!grid) { grid = new Grid(parentElement); grids.set(parentElement, grid); }
@@ -76,13 +63,10 @@ class Grid {
   stop() { this.resized.disconnect(); clearInterval(this.theme); clearTimeout(this.timer); }
 
   shade() {
-    const probe = getComputedStyle(this.root).getPropertyValue('--st-background-color').trim();
+    const probe = backgroundOf(this.root);
     if (probe === this.background) return;
     this.background = probe;
-    const hex = probe.replace('#', '');
-    const rgb = hex.length >= 6 ? [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16))
-      : (probe.match(/\d+/g) || [255, 255, 255]).map(Number);
-    this.root.dataset.dark = rgb[0] * .3 + rgb[1] * .59 + rgb[2] * .11 < 128 ? '1' : '0';
+    this.root.dataset.dark = isDark(probe);
     this.draw();
   }
 
@@ -154,7 +138,7 @@ class Grid {
     }
     const token = data.tokens ? ` "${data.tokens[row][at]}"` : '';
     this.said.textContent = `${data.labels[row]}, position ${at}${token}: ${data.measure} `
-      + nats(values[at]);
+      + (values[at] === null ? 'not known' : nats(values[at]));
   }
 
   key(e) {
@@ -225,3 +209,5 @@ class Grid {
   }
 }
 """
+
+JS = ELEMENTS + NUMBERS + THEME + _GRID

@@ -69,7 +69,7 @@ def run_label(info: RunInfo, sample: bool = False, twin: bool = False) -> str:
     title = "" if len(names) == 2 or sample else figures.one_line(info.title, 44)
     state = "" if info.state == "done" else info.state
     when = info.created[:16].replace("T", " ")
-    named = figures.shortened(figures.one_line(info.name, 60), 34) if info.name else ""
+    named = figures.shortened(figures.one_line(info.name, 200), 34) if info.name else ""
     front = [named] if named else ["" if title == kind else title, models]
     short = info.id.rsplit("-", 1)[-1] if twin else ""
     parts = [*front, state, short, when, kind, models if named else ""]

@@ -92,7 +92,7 @@ def _all_alike(infos: list[RunInfo], what: str) -> bool:
 
 
 def _name(info: RunInfo) -> str:
-    return figures.shortened(figures.one_line(info.name or ""), 30)
+    return figures.shortened(figures.one_line(info.name or "", 200), 30)
 
 
 def _label(info: RunInfo, shared: set[str], again: bool) -> str:

@@ -20,7 +20,7 @@ class Scale:
 
     Attributes:
         top: |B − A| of full colour, nats.
-        said: by what it was chosen, for the legend.
+        said: what it was chosen by, for the legend.
     """
 
     top: float
@@ -34,13 +34,13 @@ def spread_query(responses: int = RESPONSES) -> Query:
 
 
 def sizes_query(pairs: Sequence[int], figure: str) -> Query:
-    """One row of |B − A| at these responses' tokens where finite: p99 of those not 0, largest.
+    """One row of |B − A| at these responses' tokens where finite: p95 of those not 0, largest.
 
     Raises:
         InputError: no such figure.
     """
     tokens = pair_tokens.tokens_query(pairs, figure)
-    sql = f"""SELECT quantile_cont(size, 0.99) FILTER (WHERE size > {_NOT_ZERO}) AS p99,
+    sql = f"""SELECT quantile_cont(size, 0.95) FILTER (WHERE size > {_NOT_ZERO}) AS p95,
       max(size) AS largest
     FROM (SELECT abs(difference) AS size FROM ({tokens.sql}) WHERE isfinite(difference))"""
     return Query(sql, tokens.arguments)
@@ -54,21 +54,25 @@ def read(cursor: Cursor, figure: str) -> Scale:
     """
     pairs = [row["pair"] for row in spread_query().rows(cursor)]
     row = sizes_query(pairs, figure).row(cursor) or {}
-    return scale(row.get("p99"), row.get("largest"))
+    return scale(row.get("p95"), row.get("largest"))
 
 
-def scale(p99: float | None, largest: float | None) -> Scale:
+def scale(p95: float | None, largest: float | None) -> Scale:
     """Full colour is a round value at or above the largest of these, and 20 nats at the most.
 
+    It is never so large that the largest difference of more than 0.05 nats stays short of it.
+
     Args:
-        p99: 99 % quantile of the differences that are not 0, nats; None where there are none.
+        p95: 95 % quantile of the differences that are not 0, nats; None where there are none.
         largest: the largest difference, nats.
     """
     wanted = (
-        (_LEAST, f"full colour at {_LEAST:g} nats at least"),
-        ((largest or 0.0) / 10, "full colour from a tenth of the largest"),
-        (p99 or 0.0, "full colour for the largest 1 % of differences"),
+        (_LEAST, f"at least {_LEAST:g} nats in full colour"),
+        ((largest or 0.0) / 10, "about a tenth of the largest in full colour"),
+        (p95 or 0.0, "about the largest 5 % in full colour"),
     )
     value, said = max(wanted, key=lambda one: one[0])
-    top = next((step for step in _STEPS if step >= value), _STEPS[-1])
-    return Scale(top, f"{said}, the same for both runs")
+    above = next((step for step in _STEPS if step >= value), _STEPS[-1])
+    reached = [step for step in _STEPS if step <= (largest or 0.0)]
+    top = min(above, reached[-1] if reached else _LEAST)
+    return Scale(top, said)

@@ -27,7 +27,8 @@ _ORDERS = {
     "file": "in file order",
 }
 _HEADS = {"figure_a": "a", "figure_b": "b", "tokens": "tokens", "prompt": "file"}
-_WIDTHS = {"difference": 74, "figure_a": 66, "figure_b": 66, "tokens": 62, "prompt": 208}
+_WIDTHS = {"difference": 74, "figure_a": 60, "figure_b": 60, "tokens": 56, "prompt": 136}
+_PROMPT_PX = 208  # as wide as the column is where the window is; cut there, not before
 _OVER = "over the tokens of matched responses that have a value in both runs"
 _KEYS = "pair_heads"
 
@@ -112,7 +113,7 @@ def _next(order: str, head: str) -> str:
 
 
 def _styled(table: pa.Table, rows: list[int]) -> Any:
-    shown = prompt_text.shown(table, _WIDTHS["prompt"]).select(list(_WIDTHS))
+    shown = prompt_text.shown(table, _PROMPT_PX).select(list(_WIDTHS))
     frame: pd.DataFrame = shown.to_pandas()
 
     def tint(row: Any) -> list[str]:

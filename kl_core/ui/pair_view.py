@@ -28,7 +28,7 @@ from kl_core.ui.pair_cached import PairKey
 from kl_core.ui.pair_scale import Scale
 from kl_core.ui.pair_state import PairPlace
 
-_ROW_PX = 29
+_ROW_PX = 26
 
 
 def show(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
@@ -40,8 +40,8 @@ def show(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
         _matched(key)
     if not pair_cached.counts(key)["prompts_paired"]:
         return
-    with st.container(key="columns"):
-        left, right = st.columns([5, 7], gap="medium")
+    with st.container(key="pair_columns"), st.container(key="columns"):
+        left, right = st.columns([9, 14], gap="medium")
     with left:
         pair_table.show(key, place)
         with st.container(key="charts"):
@@ -219,27 +219,27 @@ def _panel(key: PairKey, place: PairPlace, row: dict[str, Any]) -> None:
         st.caption(f"Only run {'A' if a else 'B'} has a token {place.position} here.")
         return
     both = st.container(horizontal=True, gap="xsmall")  # one below the other where narrow
-    with both.container(width=238):
+    with both.container(width=310):
         st.caption(f"Token {place.position}")
         text = st.column_config.TextColumn
-        config = {name: text(name, alignment="right", width=44) for name in ("A", "B", "B − A")}
-        config |= {"figure": text("figure", width=72), "unit": text("unit", width=32)}
+        config = {name: text(name, alignment="right", width=62) for name in ("A", "B", "B − A")}
+        config |= {"figure": text("figure", width=86), "unit": text("unit", width=38)}
         _frame(pair_data.token_figures(a, b), "pair_figures", config)
-    with both.container(width=286):
+    with both.container(key="pair_lists_box", width=284):
         st.caption("Model 2's lists; P: model 1, of A")
         config = {
-            "token": text("token", width=66),
-            "P": text("P", width=42, alignment="right"),
+            "token": text("token", width=60),
+            "P": text("P", width=46, alignment="right"),
             "Q in A": _bar("Q in A", "red"),
             "Q in B": _bar("Q in B", "blue"),
-            "ln B/A": text("ln B/A", width=46, alignment="right"),
+            "ln B/A": text("ln B/A", width=48, alignment="right"),
         }
         _frame(pair_data.candidates(a, b), "pair_lists", config)
 
 
 def _bar(name: str, colour: Literal["red", "blue"]) -> Any:
     return st.column_config.ProgressColumn(
-        name, format="%.3f", min_value=0.0, max_value=1.0, width=66, color=colour
+        name, format="%.3f", min_value=0.0, max_value=1.0, width=64, color=colour
     )
 
 

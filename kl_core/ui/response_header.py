@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
 from kl_core.ui import visible
+from kl_core.ui.browser_js import ELEMENTS
 from kl_core.ui.explain import runs_low
 from kl_core.ui.figures import at_least, count, nats, percent
 
@@ -70,12 +71,6 @@ export default function ({ parentElement, data }) {
 """
 
 _STATS_JS = r"""
-const make = (tag, cls, text) => {
-  const el = document.createElement(tag);
-  if (cls) el.className = cls;
-  if (text !== undefined) el.textContent = text;
-  return el;
-};
 export default function ({ parentElement, data }) {
   let stats = parentElement.querySelector('.stats');
   if (!stats) { stats = make('div', 'stats'); parentElement.append(stats); }
@@ -97,7 +92,7 @@ def _title() -> ComponentRenderer:
 
 @cache
 def _stats() -> ComponentRenderer:
-    return st.components.v2.component("kl_response_stats", css=_CSS, js=_STATS_JS)
+    return st.components.v2.component("kl_response_stats", css=_CSS, js=ELEMENTS + _STATS_JS)
 
 
 def show_prompt(text: str) -> None:

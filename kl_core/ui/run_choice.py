@@ -61,10 +61,9 @@ def request(infos: list[RunInfo]) -> ListRequest:
     sort, descending = st.session_state[_SORT], st.session_state[_DOWN]
     if len(infos) <= MANY:
         return ListRequest(sort, descending)
-    with st.container(key="runs_filter"):
-        text_column, state_column, kind_column, clear_column = st.columns(
-            [4, 3, 3, 1.2], gap="small"
-        )
+    with st.container(key="runs_filter", horizontal=True, gap="small"):
+        text_column, state_column, kind_column = st.container(), st.container(), st.container()
+        clear_column = st.container(width="content")
     with text_column:
         text = st.text_input(
             "Search runs",
@@ -78,7 +77,7 @@ def request(infos: list[RunInfo]) -> ListRequest:
         kinds = _some("Kinds", sorted({info.kind for info in infos}))
     with clear_column:
         none = not (text.strip() or states or kinds)
-        st.button("Clear", on_click=_clear, disabled=none, width="stretch")
+        st.button("Clear", on_click=_clear, disabled=none)
     return ListRequest(sort, descending, states, kinds, text.strip())
 
 

@@ -16,7 +16,8 @@ from kl_core.ui import figures, progress, run_actions, run_choice, visible
 from kl_core.ui.prompt_table import TINT
 from kl_core.ui.run_choice import ListRequest
 
-_ROW_PX, _MAX_ROWS, _NAME_PX = 35, 12, 170
+_ROW_PX, _MAX_ROWS = 35, 12
+_NAME_PX, _RUN_PX = 140, 240
 _CHOSEN, _CHECKED, _HEADS = "runs_chosen", "runs_checked", "runs_heads"
 
 
@@ -103,8 +104,9 @@ def _config(request: ListRequest) -> dict[str, Any]:
         for name, width in (("prompts", 66), ("responses", 76), ("tokens", 84), ("size", 72))
     }
     columns["name"] = config.TextColumn("name", width=_NAME_PX)
+    columns["run"] = config.TextColumn("run", width=_RUN_PX)
     columns["progress"] = config.ProgressColumn(
-        "progress", format="%d %%", min_value=0, max_value=100, width=96
+        "progress", format="%d %%", min_value=0, max_value=100, width=82
     )
     head = run_choice.HEADS_OF.get(request.sort)
     if head is not None:
@@ -119,6 +121,7 @@ def _row(info: RunInfo, counts: Counts | None) -> dict[str, Any]:
     return {
         "state": info.state,
         "name": visible.plain(figures.one_line(title, 60)),
+        "run": info.id,
         "kind": info.kind,
         "model 1": visible.plain(figures.shortened(figures.model_name(info.model1))),
         "model 2": visible.plain(figures.shortened(figures.model_name(info.model2))),
@@ -128,7 +131,6 @@ def _row(info: RunInfo, counts: Counts | None) -> dict[str, Any]:
         "tokens": figures.count(counts.tokens if counts else None),
         "size": run_sizes.said(run_sizes.size_bytes(info.path)),
         "started": info.created[:16].replace("T", " "),
-        "run": info.id,
     }
 
 

@@ -64,6 +64,12 @@ header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
 .st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_figure:empty),
 .st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_export:empty) {
   display: none }
+[data-testid="stLayoutWrapper"]:has(> .st-key-pair_lists_box) { flex: 1 1 284px; max-width: 420px }
+.st-key-pair_lists_box { width: 100% }
+@media (min-width: 1151px) {
+  .st-key-pair_columns .st-key-columns > [data-testid="stLayoutWrapper"]
+    > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:first-child { min-width: 384px }
+}
 </style>"""
 
 

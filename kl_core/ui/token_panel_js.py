@@ -4,17 +4,13 @@ Only `textContent` ever receives text of the input. What numbers are shown and w
 details are open stays as it is from token to token.
 """
 
-JS = r"""
+from kl_core.ui.browser_js import ELEMENTS
+
+_OWN = r"""
 const VISIBLE = 9;
 const MODES = [['text', 'p', 'probabilities'], ['log', 'ln p', 'log-probabilities, in nats'],
   ['rank', 'rank', 'place in each list; * known besides the list']];
 const kept = { mode: 'text', details: false };
-const make = (tag, cls, text) => {
-  const el = document.createElement(tag);
-  if (cls) el.className = cls;
-  if (text !== undefined) el.textContent = text;
-  return el;
-};
 
 export default function ({ parentElement, data }) {
   let panel = parentElement.querySelector('.panel');
@@ -213,3 +209,5 @@ function facts(data) {
   return box;
 }
 """
+
+JS = ELEMENTS + _OWN

@@ -5,6 +5,7 @@ the selection moves; the page hears of a new position through the state `pos`. A
 measure or scale of the same response only colours the tokens anew.
 """
 
+from kl_core.ui.browser_js import ELEMENTS, NUMBERS, THEME
 from kl_core.ui.token_draw_js import DRAW
 from kl_core.ui.token_keys_js import KEYS
 from kl_core.ui.token_legend_js import LEGEND
@@ -16,31 +17,6 @@ const CENSORED = 1, UNSCORED = 2, SPECIAL = 4, CONTINUES = 8, BREAK = 16, PARAGR
   SPAN = 64, SPAN_FIRST = 128, SPAN_LAST = 256;
 const views = new WeakMap();
 
-const make = (tag, cls, text) => {
-  const el = document.createElement(tag);
-  if (cls) el.className = cls;
-  if (text !== undefined) el.textContent = text;
-  return el;
-};
-const finite = (v) => v === 'inf' ? Infinity : v === '-inf' ? -Infinity : v;
-const nats = (v) => {
-  v = finite(v);
-  if (v === null || v === undefined) return '–';
-  if (!isFinite(v)) return v > 0 ? '∞' : '−∞';
-  if (v === 0) return '0';
-  const text = Math.abs(v) < 1e-3 ? v.toExponential(2)
-    : Math.abs(v) >= 1000 ? v.toFixed(0) : v.toPrecision(3);
-  return text.replace(/-/g, '−');
-};
-// what stands after ≥: rounded down, as at_least in figures.py
-const atLeast = (v) => {
-  v = finite(v);
-  if (!v || !(Math.abs(v) < 1e15)) return nats(v);
-  const exponent = Number(v.toExponential().split('e')[1]);
-  const digits = Math.min(100, Math.max(0, 2 - exponent)), near = Number(v.toFixed(digits));
-  if (near <= v || near - v <= 1e-9 * Math.abs(v)) return nats(near);
-  return nats(Number((near - 10 ** -digits).toFixed(digits)));
-};
 """
 
 _VIEW = r"""
@@ -111,13 +87,10 @@ class View {
   }
 
   shade() {
-    const probe = getComputedStyle(this.root).getPropertyValue('--st-background-color').trim();
+    const probe = backgroundOf(this.root);
     if (probe === this.background) return;
     this.background = probe;
-    const hex = probe.replace('#', '');
-    const rgb = hex.length >= 6 ? [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16))
-      : (probe.match(/\d+/g) || [255, 255, 255]).map(Number);
-    this.root.dataset.dark = rgb[0] * .3 + rgb[1] * .59 + rgb[2] * .11 < 128 ? '1' : '0';
+    this.root.dataset.dark = isDark(probe);
     if (this.data) this.drawMap(true);
   }
 
@@ -178,4 +151,4 @@ class View {
 }
 """
 
-JS = _HELPERS + _VIEW + DRAW + LEGEND + LISTS + KEYS
+JS = ELEMENTS + NUMBERS + THEME + _HELPERS + _VIEW + DRAW + LEGEND + LISTS + KEYS

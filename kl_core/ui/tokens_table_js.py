@@ -1,5 +1,7 @@
 """The browser side of the list of tokens. Only `textContent` ever receives token text."""
 
+from kl_core.ui.browser_js import ELEMENTS, THEME
+
 CSS = """
 :host, .list { --hot: #d0382a; --hot-line: #a5231a }
 .list[data-dark="1"] { --hot: #f0402c; --hot-line: #ff8a7a }
@@ -69,14 +71,8 @@ CSS = """
   .hide1 { display: none } .cell.in { font-size: 13.5px } }
 """
 
-JS = r"""
+_OWN = r"""
 const lists = new WeakMap();
-const make = (tag, cls, text) => {
-  const el = document.createElement(tag);
-  if (cls) el.className = cls;
-  if (text !== undefined) el.textContent = text;
-  return el;
-};
 const KINDS = { context: 'in', token: 'what', num: 'num', text: 'text' };
 const marked = (el, text) => {
   text.split(/[\ue000\ue001]/).forEach((part, k) => {
@@ -111,13 +107,10 @@ class List {
   stop() { clearInterval(this.theme); }
 
   shade() {
-    const probe = getComputedStyle(this.root).getPropertyValue('--st-background-color').trim();
+    const probe = backgroundOf(this.root);
     if (probe === this.background) return;
     this.background = probe;
-    const hex = probe.replace('#', '');
-    const rgb = hex.length >= 6 ? [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16))
-      : (probe.match(/\d+/g) || [255, 255, 255]).map(Number);
-    this.root.dataset.dark = rgb[0] * .3 + rgb[1] * .59 + rgb[2] * .11 < 128 ? '1' : '0';
+    this.root.dataset.dark = isDark(probe);
   }
 
   draw(data) {
@@ -247,3 +240,5 @@ class List {
   }
 }
 """
+
+JS = ELEMENTS + THEME + _OWN

@@ -141,3 +141,36 @@ def test_a_narrow_window_has_one_column(app, two, open_page) -> None:
     text = page.locator(".t").first.bounding_box()
     assert text["y"] > table["y"] + table["height"]
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
+
+
+def test_the_toolbar_wraps_where_it_is_narrow(app, two, open_page) -> None:
+    """Every button keeps its words and its place in the window, and none covers another."""
+    page = open_pair(open_page, app, two, viewport={"width": 800, "height": 900})
+    boxes = []
+    for name in ("⇄", "Export", "Copy link"):
+        button = page.locator(".st-key-toolbar").get_by_role("button", name=name)
+        assert button.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+        boxes.append(button.bounding_box())
+    boxes += [one.bounding_box() for one in page.get_by_role("combobox").all()[:3]]
+    assert all(box["x"] + box["width"] <= 800 and box["width"] > 30 for box in boxes)
+    for place, one in enumerate(boxes):
+        for other in boxes[place + 1 :]:
+            apart = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+            assert (
+                apart
+                or one["y"] + one["height"] <= other["y"]
+                or (other["y"] + other["height"] <= one["y"])
+            )
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 800)])
+def test_a_short_text_leaves_room_for_both_lists(app, two, open_page, width, height) -> None:
+    """The text is as high as it is long; figures and lists end within the first screen."""
+    page = open_pair(open_page, app, two, viewport={"width": width, "height": height})
+    page.get_by_text("Token 6", exact=True).wait_for()
+    tables = page.get_by_test_id("stDataFrame")
+    tables.nth(2).wait_for()
+    for place in (1, 2):
+        box = tables.nth(place).bounding_box()
+        assert box["y"] + box["height"] <= height
+    assert page.locator("div.text").evaluate("e => e.scrollHeight - e.clientHeight") <= 1

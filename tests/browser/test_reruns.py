@@ -92,9 +92,8 @@ def test_order_search_and_filter_run_the_page_once_each(counted) -> None:
     grid = page.get_by_test_id("stDataFrame").first
     assert counter.after(lambda: pick(page, "Sort prompts by", "by total KL")) == ["page"]
     assert counter.after(lambda: grid.click(position={"x": 95, "y": 16})) == ["page"]
-    assert counter.after(lambda: page.locator(".st-key-turn_order button").first.click()) == [
-        "page"
-    ]
+    turn = page.locator(".st-key-turn_order button").first
+    assert counter.after(turn.click) == ["page"]
     search = page.get_by_role("textbox", name="Search prompts and responses")
     search.fill("story number 7")
     assert counter.after(lambda: search.press("Enter")) == ["page"]
