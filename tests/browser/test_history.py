@@ -43,7 +43,7 @@ def test_three_prompts_back_and_forward_again(app, runs, open_page) -> None:
     seen = [3]
     for row in (1, 4, 8):
         click_row(page, row)
-        page.wait_for_url(lambda url: f"prompt={seen[-1]}&" not in url)  # noqa: B023
+        page.wait_for_url(lambda url: f"prompt={seen[-1]}&" not in url)
         seen.append(int(re.search(r"prompt=(\d+)", page.url)[1]))
         at(page, seen[-1])
     for prompt in reversed(seen[:-1]):
