@@ -56,23 +56,3 @@ def sides(columns: str, pairs: Sequence[int] | None = None) -> str:
 def _difference(one: Figure) -> str:
     value = f"{one.token.format('b')} - {one.token.format('a')}"
     return f"CASE WHEN a.token = b.token THEN nullif({value}, 'nan'::DOUBLE) END"
-
-
-def scale_query(name: str = DEFAULT, responses: int = 200) -> Query:
-    """One row, `p99`: of |B − A| at the tokens of evenly spread paired responses.
-
-    Raises:
-        InputError: no such figure.
-    """
-    one = figure(name)
-    kept = "kl, t.kl_lower, t.log_ratio, t.logprob2, t.kl_reverse"
-    every = "greatest(1, (SELECT count(*) FROM response_pairs) // ?)"
-    sql = f"""WITH r AS (SELECT * FROM response_pairs WHERE pair % {every} = 0),
-    a AS (SELECT r.pair, t.position, t.token, t.{kept}
-          FROM run_a.tokens t JOIN r ON t.response_id = r.response_a),
-    b AS (SELECT r.pair, t.position, t.token, t.{kept}
-          FROM run_b.tokens t JOIN r ON t.response_id = r.response_b)
-    SELECT quantile_cont(abs(d), 0.99) FILTER (WHERE isfinite(d)) AS p99 FROM (
-      SELECT {_difference(one)} AS d FROM a JOIN b ON a.pair = b.pair AND a.position = b.position)
-    """
-    return Query(sql, (responses,))

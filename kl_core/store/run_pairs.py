@@ -169,15 +169,24 @@ def counts_query() -> Query:
 
 
 def unmatched_query(limit: int | None = None) -> Query:
-    """(level, file, entry, response, reason) of what has no counterpart; `response` from 1."""
+    """What has no counterpart: run (A or B), level, file, entry, response (from 1), reason, prompt.
+
+    What has another text in the other run is a row of each.
+    """
     page = "" if limit is None else f" LIMIT {int(limit)}"
-    sql = f"""SELECT * FROM (
-      SELECT 'prompt' AS level, file, entry, NULL::INT AS response, reason, prompt
-      FROM prompt_match WHERE reason IS NOT NULL
-      UNION ALL SELECT 'response', r.file, r.entry, r.slot + 1, r.reason, p.prompt
-      FROM response_match r JOIN prompt_pairs p USING (prompt_a) WHERE r.reason IS NOT NULL)
-    ORDER BY file, entry, response{page}"""
-    return Query(sql)
+    sides = " UNION ALL ".join(_unmatched(side) for side in ("a", "b"))
+    return Query(f"SELECT * FROM ({sides}) ORDER BY file, entry, response NULLS FIRST, run{page}")
+
+
+def _unmatched(side: str) -> str:
+    name = side.upper()
+    own = f"reason IN ('only in {name}', 'other text')"
+    return f"""SELECT '{name}' AS run, 'prompt' AS level, p.file, p.entry, NULL::INT AS response,
+      m.reason, p.prompt
+    FROM prompt_match m JOIN run_{side}.prompts p ON p.prompt_id = m.prompt_{side} WHERE m.{own}
+    UNION ALL SELECT '{name}', 'response', p.file, p.entry, r.slot + 1, r.reason, p.prompt
+    FROM response_match r JOIN run_{side}.prompts p ON p.prompt_id = r.prompt_{side}
+    WHERE r.{own}"""
 
 
 def heads_query() -> Query:

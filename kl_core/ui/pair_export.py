@@ -7,10 +7,10 @@ from io import BytesIO
 
 import streamlit as st
 
-from kl_core.store import export, pair_figures
+from kl_core.store import export, pair_figures, run_pairs
 from kl_core.store.query import Query
 from kl_core.store.runs import RunInfo
-from kl_core.ui import export_view, pair_cached, pair_unmatched
+from kl_core.ui import export_view, pair_cached
 from kl_core.ui.pair_cached import PairKey
 from kl_core.ui.pair_state import PairPlace
 
@@ -24,7 +24,7 @@ def popover(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
         paired = pair_figures.prompts_query(place.figure, order)
         _buttons(key, paired, f"{stem}_{place.figure}", "prompts")
         st.caption("What has no counterpart in the other run, with the reason.")
-        _buttons(key, pair_unmatched.query(), f"{stem}_unmatched", "unmatched")
+        _buttons(key, run_pairs.unmatched_query(), f"{stem}_unmatched", "unmatched")
         st.caption("The same from a terminal, as JSON:")
         command = f"python -m kl_core runs compare {a.id} {b.id} --figure {place.figure} --json"
         st.code(command, language=None, wrap_lines=True)

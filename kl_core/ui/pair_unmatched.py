@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from kl_core.store.query import Query
+from kl_core.store import run_pairs
 from kl_core.ui import figures, pair_cached
 from kl_core.ui.pair_cached import PairKey
 
@@ -15,29 +15,8 @@ SHOWN = 500
 _COLUMNS = ["run", "reason", "level", "file", "entry", "response", "prompt"]
 
 
-def query(limit: int | None = None) -> Query:
-    """Rows run (A or B), level, file, entry, response (from 1), reason, prompt.
-
-    What has another text in the other run is a row of each.
-    """
-    page = "" if limit is None else f" LIMIT {int(limit)}"
-    sides = " UNION ALL ".join(_side(side) for side in ("a", "b"))
-    return Query(f"SELECT * FROM ({sides}) ORDER BY file, entry, response NULLS FIRST, run{page}")
-
-
-def _side(side: str) -> str:
-    name = side.upper()
-    own = f"reason IN ('only in {name}', 'other text')"
-    return f"""SELECT '{name}' AS run, 'prompt' AS level, p.file, p.entry, NULL::INT AS response,
-      m.reason, p.prompt
-    FROM prompt_match m JOIN run_{side}.prompts p ON p.prompt_id = m.prompt_{side} WHERE m.{own}
-    UNION ALL SELECT '{name}', 'response', p.file, p.entry, r.slot + 1, r.reason, p.prompt
-    FROM response_match r JOIN run_{side}.prompts p ON p.prompt_id = r.prompt_{side}
-    WHERE r.{own}"""
-
-
 def total(counts: dict[str, int], level: str) -> int:
-    """How many rows of a level ("prompts", "responses") `query` has; see counts_query."""
+    """How many rows of "prompts" or "responses" run_pairs.unmatched_query gives."""
     only = counts[f"{level}_only_a"] + counts[f"{level}_only_b"]
     return only + 2 * counts[f"{level}_other"]
 
@@ -50,7 +29,7 @@ def show(key: PairKey) -> None:
         return
     said = ", ".join(figures.counted(n, noun) for noun, n in found.items() if n)
     with st.popover(f"{said} not matched"):
-        rows = pair_cached.run(key, query(SHOWN))
+        rows = pair_cached.run(key, run_pairs.unmatched_query(SHOWN))
         st.dataframe(_frame(rows), hide_index=True, width=640)
         if sum(found.values()) > len(rows):
             st.caption(

@@ -202,15 +202,17 @@ def test_what_has_no_counterpart_is_counted_and_listed_with_its_reason(tmp_path:
         "prompts_partly": 2,
     }
     listed = {
-        (row["level"], row["file"], row["response"], row["reason"])
+        (row["run"], row["level"], row["file"], row["response"], row["reason"])
         for row in run_pairs.unmatched_query().rows(cursor)
     }
     assert listed == {
-        ("response", "prompt_0.json", 2, "only in A"),
-        ("prompt", "prompt_1.json", None, "only in A"),
-        ("prompt", "prompt_2.json", None, "other text"),
-        ("prompt", "prompt_3.json", None, "only in B"),
-        ("response", "prompt_4.json", 2, "other text"),
+        ("A", "response", "prompt_0.json", 2, "only in A"),
+        ("A", "prompt", "prompt_1.json", None, "only in A"),
+        ("A", "prompt", "prompt_2.json", None, "other text"),
+        ("B", "prompt", "prompt_2.json", None, "other text"),
+        ("B", "prompt", "prompt_3.json", None, "only in B"),
+        ("A", "response", "prompt_4.json", 2, "other text"),
+        ("B", "response", "prompt_4.json", 2, "other text"),
     }
     sums = {row["prompt_a"]: row for row in pair_sums.sums_query().rows(cursor)}
     assert (sums[0]["tokens"], sums[0]["other"]) == (20, 0)
@@ -225,7 +227,7 @@ def test_runs_without_a_prompt_in_common_have_no_figures_to_compare(tmp_path: Pa
     b = made_runs.write(tmp_path, [entry(0, "that", [response(prose(9, 1), {})])], short="bbbb0001")
     cursor = run_pairs.open_pair(a, b).cursor()
     assert pair_figures.prompts_query().rows(cursor) == []
-    assert len(run_pairs.unmatched_query().rows(cursor)) == 1
+    assert len(run_pairs.unmatched_query().rows(cursor)) == 2
     assert "nothing can be said" in pair_difference.verdict(paired(cursor))
 
 

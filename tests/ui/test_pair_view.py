@@ -117,7 +117,7 @@ def test_what_has_no_partner_is_listed_for_each_run_and_counted_so(tmp_path: Pat
         tmp_path, [entry(0, "y", [one]), entry(1, "same", [other])], short="bbbb0001"
     )
     cursor = run_pairs.open_pair(a, b).cursor()
-    rows = pair_unmatched.query().rows(cursor)
+    rows = run_pairs.unmatched_query().rows(cursor)
     assert [(row["run"], row["level"], row["prompt"], row["reason"]) for row in rows] == [
         ("A", "prompt", "x", "other text"),
         ("B", "prompt", "y", "other text"),
