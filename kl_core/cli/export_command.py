@@ -28,7 +28,8 @@ def export_command(
         str,
         typer.Option(
             help="prompts, responses, tokens, top-tokens, token-groups, problems, summary, notes, "
-            "results (its _kl.json files, a zip) or chart:NAME. A picture (PNG) of a chart is "
+            "results (its _kl.json files, a zip) or chart:NAME (relative, histogram, cumulative, "
+            "probability, entropy, length, provider, model, finish_reason). A picture (PNG) of a chart is "
             "saved with the button on the chart in the browser."
         ),
     ] = "prompts",
@@ -54,8 +55,12 @@ def export_command(
         Several, typer.Option("--min", help="column=value, say mean_kl=0.5; score=1 for tokens.")
     ] = None,
     most: Annotated[Several, typer.Option("--max", help="column=value.")] = None,
-    prompt: Annotated[Number, typer.Option(help="prompt_id, for responses and tokens.")] = None,
-    response: Annotated[Number, typer.Option(help="response_id, for tokens.")] = None,
+    prompt: Annotated[
+        Number, typer.Option(help="prompt_id, for responses, or tokens of all of them.")
+    ] = None,
+    response: Annotated[
+        Number, typer.Option(help="response_id, for tokens of one; in place of --prompt.")
+    ] = None,
     score: Annotated[
         str | None, typer.Option(help="Of tokens: kl, normalized or surprisal1.")
     ] = None,
@@ -112,6 +117,10 @@ def _format(view: str, kind: str | None, target: Path | None, allowed: tuple[str
         InputError: the view has no such format, or it cannot go to standard output.
     """
     ending = target.suffix.lower().removeprefix(".") if target else ""
+    if kind is None and ending and ending not in ("csv", "json", "parquet", "html", "zip"):
+        raise InputError(
+            f"no format is named .{ending}; end --output in {' or '.join(allowed)}, or give --format"
+        )
     chosen = kind or (ending if ending in ("csv", "json", "parquet", "html", "zip") else allowed[0])
     if chosen not in allowed:
         raise InputError(f"--view {view} has no format {chosen!r}; choose {' or '.join(allowed)}")

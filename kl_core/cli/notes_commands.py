@@ -73,7 +73,9 @@ def add_command(
     if as_json:
         print_json(asdict(kept))
     else:
-        print(f"noted; {counted(len(notes.read(run_dir)), 'note')} on {run_dir.name}")
+        print(
+            f"noted on {one_line(key[0], 60)}; {counted(len(notes.read(run_dir)), 'note')} on {run_dir.name}"
+        )
 
 
 @app.command("remove")

@@ -115,7 +115,7 @@ def find_by_short_id(root: Path, kind: str, short_id: str) -> Path | None:
 
 
 def find_run(root: Path, run_id: str) -> Path:
-    """The folder of a run by its id, or by a part of it that only one run has.
+    """The folder of a run by its id, by a part of it that only one run has, or by its name.
 
     Raises:
         InputError: no such run, or several.
@@ -124,6 +124,7 @@ def find_run(root: Path, run_id: str) -> Path:
     if _RUN_NAME.fullmatch(run_id) and (exact / "params.json").is_file():
         return exact
     matches = [path for path in run_folders(root) if run_id and run_id in path.name]
+    matches = matches or [path for path in run_folders(root) if read_name(path) == run_id]
     if len(matches) == 1:
         return matches[0]
     if not matches:

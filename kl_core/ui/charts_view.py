@@ -13,9 +13,16 @@ import streamlit as st
 from kl_core.plots import histogram as histograms
 from kl_core.plots import positions, style, words
 from kl_core.plots.registry import CHARTS
-from kl_core.store import chart_queries
+from kl_core.store import chart_queries, queries
 from kl_core.store.runs import RunInfo
-from kl_core.ui import cached, charts_captions, charts_card, charts_clicks, figures
+from kl_core.ui import (
+    cached,
+    charts_captions,
+    charts_card,
+    charts_clicks,
+    figures,
+    response_view,
+)
 from kl_core.ui.state import Explore
 
 _FOLLOW: dict[str, charts_clicks.Follow] = {
@@ -47,12 +54,25 @@ def show(info: RunInfo, summary: dict[str, Any], place: Explore) -> None:
     if not facts or not facts["n"] + facts["infinite"]:
         st.caption(_nothing(summary))
         return
+    _settle(info, summary, place)
     st.html(_CSS)
     st.caption(_over(facts, summary))
     with st.container(key="charts_grid"):
         _open_response(info, summary, place)
         for name in CHARTS:
             _card(info, name, facts, summary, place)
+
+
+def _settle(info: RunInfo, summary: dict[str, Any], place: Explore) -> None:
+    """Open what Prompts would open, where nothing is open yet: both show the same response."""
+    if place.prompt is None:
+        lead = "mean_kl" if summary.get("measure") else "mean_surprisal1"
+        sort = place.sort if place.sort in queries.SORTS else lead
+        first = cached.prompts(info.path, sort, place.order != "asc", 1, 0, queries.EVERY)
+        place.choose_prompt(first["prompt_id"][0].as_py() if first.num_rows else None)
+    if place.prompt is not None and place.response is None:
+        rows = queries.responses(cached.cursor(info.path), place.prompt).to_pylist()
+        place.choose_response(response_view.most_divergent(rows) if rows else None)
 
 
 def by_position(

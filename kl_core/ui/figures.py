@@ -66,6 +66,16 @@ def _printable(value: float | None, rounding: str) -> float | None:
     return rounded(value, Decimal(1).scaleb(digits), rounding)
 
 
+def narrow(value: float | None) -> str:
+    """The same for a narrow column: two digits below .01, where three would not fit."""
+    if value is None or not math.isfinite(value) or abs(value) >= 0.01 or value == 0:
+        return nats(value)
+    if abs(value) >= 1e-3:
+        return _minus(f"{value:.2g}")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return _minus(f"{mantissa}e{int(exponent)}")
+
+
 def signed(value: float | None) -> str:
     """The same with an explicit sign, for differences."""
     text = nats(value)

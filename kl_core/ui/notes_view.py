@@ -55,7 +55,13 @@ def _editor(run_dir: Path, place: notes.Key, key: str, text: bool) -> None:
 
 
 def _fields(run_dir: Path, place: notes.Key, kept: Note | None, name: str) -> None:
-    # above the text: its open list would lie over the buttons
+    st.text_area(
+        "Note",
+        value=kept.text if kept else "",
+        key=f"{name}_text",
+        max_chars=notes.LONGEST_TEXT,
+        height=120,
+    )
     counts = notes.tag_counts(run_dir)
     given = list(kept.tags) if kept else []
     st.multiselect(
@@ -67,13 +73,6 @@ def _fields(run_dir: Path, place: notes.Key, kept: Note | None, name: str) -> No
         accept_new_options=True,
         max_selections=notes.MOST_TAGS,
         placeholder="Choose, or type a new one",
-    )
-    st.text_area(
-        "Note",
-        value=kept.text if kept else "",
-        key=f"{name}_text",
-        max_chars=notes.LONGEST_TEXT,
-        height=120,
     )
     seen = kept.updated if kept else ""
     key = name.rsplit("_", 1)[0]

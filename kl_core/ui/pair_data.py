@@ -146,7 +146,8 @@ def token_figures(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, str]]:
         else:
             first, second = (None if v is None else sign * v for v in (one, two))
             moved = None if first is None or second is None else second - first
-            texts = [figures.nats(first), figures.nats(second), figures.signed(moved)]
+            plus = "+" if moved is not None and moved > 0 else ""
+            texts = [figures.narrow(first), figures.narrow(second), plus + figures.narrow(moved)]
         unit = "nats" if sign else ""
         heads = ("figure", "unit", "A", "B", "B − A")
         rows.append(dict(zip(heads, (label, unit, *texts), strict=True)))

@@ -105,6 +105,7 @@ def _marked(table: pa.Table, rows: list[int]) -> Any:
     styled: Any = frame.style.apply(tint, axis=None)
     for name in frame.columns:
         kind = FIGURES[name].kind if name in FIGURES else ""
+        kind = "narrow" if name == "max_kl" else kind
         if kind in _PRINTED:
             styled = styled.format(_PRINTED[kind], subset=[name])
     return styled
@@ -117,7 +118,12 @@ def _whole_percent(share: float | None) -> str:
     return "100 %" if share >= 1 else f"{min(round(100 * share), 99)} %"
 
 
-_PRINTED = {"nats": figures.nats, "ratio": figures.nats, "share": _whole_percent}
+_PRINTED = {
+    "nats": figures.nats,
+    "narrow": figures.narrow,
+    "ratio": figures.nats,
+    "share": _whole_percent,
+}
 
 
 def columns_shown(request: TableRequest, table: pa.Table) -> list[str]:

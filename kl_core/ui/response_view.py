@@ -36,7 +36,7 @@ def choose(run_dir: Path, place: Explore) -> Row | None:
     by_slot: dict[int, Row] = {row["slot"]: row for row in rows}
     if place.response not in by_slot:
         place.not_here("response")
-        place.choose_response(max(rows, key=_divergence)["slot"])
+        place.choose_response(most_divergent(rows))
     key = f"pick_response_{run_dir.name}_{place.prompt}"
     if st.session_state.get(key) != place.response:
         st.session_state[key] = place.response
@@ -53,6 +53,12 @@ def choose(run_dir: Path, place: Explore) -> Row | None:
         format_func=lambda slot: response_text.label(by_slot[slot], len(rows)),
     )
     return by_slot[st.session_state[key]]
+
+
+def most_divergent(rows: list[Row]) -> int:
+    """Slot of the response that opens with a prompt."""
+    slot: int = max(rows, key=_divergence)["slot"]
+    return slot
 
 
 def _divergence(row: Row) -> tuple[float, float, int]:

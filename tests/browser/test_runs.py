@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "runs"
     made_runs.planted(root, prompts=4)
     made_runs.raw(root)
-    live = runs.create_run(root, "score", {"request": {}, "title": "at work"}, "live0001")
+    live = runs.create_run(root, "score", {"request": {}, "title": "at work"}, "zlive001")
     process = {"pid": os.getpid(), "started": psutil.Process().create_time()}
     (live / "pid").write_text(json.dumps(process))
     work(live, 2)
@@ -59,10 +59,10 @@ def row_click(page, row: int, x: int) -> None:
 def test_the_list_follows_a_working_run_and_its_card_ends_with_it(page, root: Path) -> None:
     """No reload: progress moves, and at the end the buttons of a finished run are there."""
     page.get_by_text("2 of 10 prompts").wait_for()
-    work(folder(root, "live0001"), 7)
+    work(folder(root, "zlive001"), 7)
     page.get_by_text("7 of 10 prompts").wait_for(timeout=10_000)
     assert page.get_by_role("button", name="Cancel").count() == 1
-    runs.write_status(folder(root, "live0001"), Status(state="failed", error="it broke"))
+    runs.write_status(folder(root, "zlive001"), Status(state="failed", error="it broke"))
     page.get_by_role("button", name="Resume").wait_for(timeout=10_000)
 
 
@@ -90,7 +90,7 @@ def test_checked_runs_are_deleted_once_confirmed(page, root: Path) -> None:
     page.get_by_text("This removes the folders of 2 runs for good").wait_for()
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_text("1 run ·").wait_for()
-    assert [path.name[-8:] for path in runs.run_folders(root)] == ["live0001"]
+    assert [path.name[-8:] for path in runs.run_folders(root)] == ["zlive001"]
 
 
 def test_a_click_on_a_head_sorts_and_what_is_checked_stays_checked(page, root: Path) -> None:
@@ -105,4 +105,4 @@ def test_a_click_on_a_head_sorts_and_what_is_checked_stays_checked(page, root: P
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_text("2 runs ·").wait_for()
     left = {path.name[-8:] for path in runs.run_folders(root)}
-    assert "live0001" in left and len(left) == 2
+    assert "zlive001" in left and len(left) == 2

@@ -137,3 +137,10 @@ def test_a_failed_run_with_nothing_kept_promises_nothing(root: Path) -> None:
     app = opened("pages/runs.py")
     assert "Nothing was finished yet" in texts(app)
     assert not [b.label for b in app.button if b.proto.type == "primary"]
+
+
+def test_the_charts_open_on_the_response_that_the_prompts_would_open(root: Path) -> None:
+    """A link to the charts and a click on Prompts show the same response."""
+    name = made_runs.planted(root).name
+    app = opened(run=name, view="charts")
+    assert app.query_params["prompt"] == "3" and app.query_params["response"] == "0"

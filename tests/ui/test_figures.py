@@ -106,3 +106,9 @@ def test_a_model_path_shows_as_its_last_part(name: str | None, shown: str) -> No
 def test_ranks_read_as_english(rank: int, text: str) -> None:
     """1st, 2nd, 3rd, 11th."""
     assert figures.ordinal(rank) == text
+
+
+def test_a_narrow_column_gets_two_digits_where_three_would_not_fit() -> None:
+    """Nothing is cut off on the left, where another number would remain."""
+    shown = [figures.narrow(v) for v in (0.00915, 6.68e-6, -0.00123, 0.0123, 12.34, 0, None)]
+    assert shown == ["0.0092", "6.7e−6", "−0.0012", "0.0123", "12.3", "0", "–"]
