@@ -29,7 +29,8 @@ def export_command(
         typer.Option(
             help="prompts, responses, tokens, top-tokens, token-groups, problems, summary, notes, "
             "results (its _kl.json files, a zip) or chart:NAME (relative, histogram, cumulative, "
-            "probability, entropy, length, provider, model, finish_reason). A picture (PNG) of a chart is "
+            "probability, entropy, length, provider, model, finish_reason). A picture (PNG) of "
+            "a chart is "
             "saved with the button on the chart in the browser."
         ),
     ] = "prompts",
@@ -119,7 +120,8 @@ def _format(view: str, kind: str | None, target: Path | None, allowed: tuple[str
     ending = target.suffix.lower().removeprefix(".") if target else ""
     if kind is None and ending and ending not in ("csv", "json", "parquet", "html", "zip"):
         raise InputError(
-            f"no format is named .{ending}; end --output in {' or '.join(allowed)}, or give --format"
+            f"no format is named .{ending}; end --output in {' or '.join(allowed)}, "
+            "or give --format"
         )
     chosen = kind or (ending if ending in ("csv", "json", "parquet", "html", "zip") else allowed[0])
     if chosen not in allowed:

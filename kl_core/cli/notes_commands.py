@@ -74,7 +74,8 @@ def add_command(
         print_json(asdict(kept))
     else:
         print(
-            f"noted on {one_line(key[0], 60)}; {counted(len(notes.read(run_dir)), 'note')} on {run_dir.name}"
+            f"noted on {one_line(key[0], 60)}; "
+            f"{counted(len(notes.read(run_dir)), 'note')} on {run_dir.name}"
         )
 
 
