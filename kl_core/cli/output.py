@@ -80,6 +80,16 @@ def figure(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def at_least(value: Any) -> str:
+    """The same rounded down: what stands after ≥ promises no more than is known."""
+    if not isinstance(value, float) or not math.isfinite(value) or value <= 0:
+        return figure(value)
+    digits = 2 - math.floor(math.log10(value))
+    if digits > 300:
+        return figure(value)
+    return figure(math.floor(value * 10.0**digits + 1e-6) / 10.0**digits)
+
+
 def counted(number: int, noun: str) -> str:
     """`1 problem`, `2 problems`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -130,7 +140,7 @@ def _print_figures(summary: dict[str, Any]) -> None:
     print(
         f"P = {summary['model1']}, Q = {summary['model2']}, KL(P‖Q) in nats ({summary['measure']})"
     )
-    bound = f"certified ≥ {figure(summary['mean_kl_lower'])}"
+    bound = f"certified ≥ {at_least(summary['mean_kl_lower'])}"
     exact = summary["measure"] == "full"
     print(
         f"mean {'' if exact else '≈ '}{figure(summary['mean_kl'])}"
@@ -141,7 +151,7 @@ def _print_figures(summary: dict[str, Any]) -> None:
     print("\n  mean KL   bound    tokens  prompt")
     for row in summary["top_prompts"]:
         print(
-            f"  {figure(row['mean_kl']):>7} {figure(row['lower']):>7} {row['tokens']:>9,}  "
+            f"  {figure(row['mean_kl']):>7} {at_least(row['lower']):>7} {row['tokens']:>9,}  "
             f"{one_line(row['prompt'], 70)}"
         )
 

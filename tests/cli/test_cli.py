@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from kl_core.cli import output
 from kl_core.jobs.tokens import TokensRequest, extract
 from kl_core.records import ProblemLog
 from kl_core.store import queries, runs
@@ -183,3 +184,9 @@ def test_hostile_text_in_a_table_cannot_move_the_cursor(tmp_path):
     done = writing.call(tmp_path / "r", "tokens", "--results-dir", tmp_path)
     assert "\x1b" not in done.stdout
     assert "\\x1b[2J" in done.stdout
+
+
+def test_what_stands_after_at_least_is_rounded_down() -> None:
+    """A bound of 2.3759 is never printed as 2.38; a printable figure stays itself."""
+    shown = [output.at_least(v) for v in (2.3759, 0.05, 123.9, 9.999e-7, 0.0, None)]
+    assert shown == ["2.37", "0.05", "123", "9.99e-07", "0", "–"]
