@@ -146,6 +146,7 @@ def test_a_narrow_window_has_one_column(app, two, open_page) -> None:
 def test_the_toolbar_wraps_where_it_is_narrow(app, two, open_page) -> None:
     """Every button keeps its words and its place in the window, and none covers another."""
     page = open_pair(open_page, app, two, viewport={"width": 800, "height": 900})
+    page.wait_for_timeout(1500)  # styles and widths have settled
     boxes = []
     for name in ("⇄", "Export", "Copy link"):
         button = page.locator(".st-key-toolbar").get_by_role("button", name=name)

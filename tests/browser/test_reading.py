@@ -124,6 +124,7 @@ def test_two_responses_stack_in_a_narrow_window(app, runs, open_page) -> None:
     """At 800 pixels the second comes under the first."""
     size = {"width": 800, "height": 900}
     page = open_page(f"{app}/?run={runs['planted'].name}&layout=pair", viewport=size)
+    page.wait_for_timeout(1500)  # styles and widths have settled
     panel_at(page, 5)
     left = page.locator(".text").nth(0).bounding_box()
     right = page.locator(".text").nth(1).bounding_box()
@@ -269,6 +270,7 @@ def test_nothing_leaves_its_column_just_above_the_breakpoint(app, runs, open_pag
     size = {"width": 1151, "height": 900}
     address = f"{app}/?run={runs['planted'].name}&layout={name}&measure=log_ratio"
     page = open_page(address, viewport=size)
+    page.wait_for_timeout(1500)  # styles and widths have settled
     panel_at(page, 5)
     page.wait_for_timeout(500)
     assert page.evaluate(_TOO_WIDE) == []
