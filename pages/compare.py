@@ -52,7 +52,7 @@ try:
     pair_cached.cursor(key)
 except KLExplorerError as error:
     st.text(f"These runs cannot be compared: {error}.")
-    pair_state.remember(place)
+    pair_state.finish(place)
     st.stop()
 if pair_cached.counts(key)["prompts_paired"]:
     with figure_column:
@@ -60,4 +60,4 @@ if pair_cached.counts(key)["prompts_paired"]:
     with export_column:
         pair_export.popover(key, run_a, run_b, place)
 pair_view.show(key, run_a, run_b, place)
-pair_state.remember(place)
+pair_state.finish(place)

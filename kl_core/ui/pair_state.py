@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, fields
 
 import streamlit as st
 
 from kl_core.store.pair_figures import DEFAULT
+from kl_core.ui.address import Address, ledger
 
-_STATE, _WRITTEN = "pair_state", "pair_addresses"
-_LATE_S = 3.0  # a browser may still send an address that was replaced so long ago
+_STATE, _LEDGER = "pair_state", "pair_ledger"
 _ADDRESS = {
     "run": "run",
     "with": "other",
@@ -80,47 +79,44 @@ class PairPlace:
 
 def current() -> PairPlace:
     """The session's place, taken from the address where that was changed from outside."""
-    address = {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}
+    here = _address()
     known: PairPlace | None = st.session_state.get(_STATE)
-    if known is None or (address and not _ours(address)):
-        known = _parse(address, known.jump + 1 if known else 0)
+    if known is None or ledger(_LEDGER).changed_outside(here, _as_address(known)):
+        known = _parse(here, known.jump + 1 if known else 0)
         st.session_state[_STATE] = known
     return known
 
 
 def remember(place: PairPlace) -> None:
     """Put the place into the address."""
-    values = {name: getattr(place, field) for name, field in _ADDRESS.items()}
+    ledger(_LEDGER).tell(_as_address(place), _address())
+
+
+def finish(place: PairPlace) -> None:
+    """The same at the end of the page's run."""
+    remember(place)
+    ledger(_LEDGER).finish()
+
+
+def _address() -> Address:
+    return {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}
+
+
+def _as_address(place: PairPlace) -> Address:
     plain = {f.name: f.default for f in fields(PairPlace)}
-    address = {
+    values = {name: getattr(place, field) for name, field in _ADDRESS.items()}
+    return {
         name: str(value)
         for name, value in values.items()
         if value is not None and value != plain[_ADDRESS[name]]
     }
-    now = time.monotonic()
-    written = st.session_state.get(_WRITTEN, [])
-    last = [(now, written[-1][1])] if written else []  # replaced now: late for a moment more
-    kept = [(when, old) for when, old in written[:-1] if when >= now - _LATE_S]
-    if not written or written[-1][1] != address:
-        st.session_state[_WRITTEN] = [*kept, *last, (now, address)]
-    if address != {name: st.query_params[name] for name in _ADDRESS if name in st.query_params}:
-        st.query_params.from_dict(address)
 
 
-def _ours(address: dict[str, str]) -> bool:
-    """Whether the app itself wrote this address, now or a moment ago."""
-    written = st.session_state.get(_WRITTEN, [])
-    recent = time.monotonic() - _LATE_S
-    return any(
-        address == old and (when >= recent or place == len(written) - 1)
-        for place, (when, old) in enumerate(written)
-    )
-
-
-def _parse(address: dict[str, str], jump: int) -> PairPlace:
+def _parse(address: Address, jump: int) -> PairPlace:
     """A place from an address; what is not a number where one is needed is left out."""
     place = PairPlace(jump=jump)
-    for name, text in address.items():
+    for name, said in address.items():
+        text = str(said)  # this page knows no lists
         if name not in _NUMBERS:
             setattr(place, _ADDRESS[name], text)
         elif text.isascii() and text.isdigit() and len(text) < 10:
