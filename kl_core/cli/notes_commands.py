@@ -16,9 +16,6 @@ from kl_core.store import export, notes, notes_tables, queries, runs
 from kl_core.store.notes import Key, Note
 
 app = typer.Typer(help="Notes and tags on prompts, responses and tokens.", no_args_is_help=True)
-RunId = Annotated[
-    str, typer.Argument(help="A run's id, or a part only it has.", show_default=False)
-]
 LARGEST = 2**31 - 1
 PromptId = Annotated[
     int,
@@ -32,7 +29,7 @@ Position = Annotated[
 
 @app.command("list")
 def list_command(
-    run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
+    run: options.RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
 ) -> None:
     """Every note of a run with what it is on."""
     run_dir = _found(run, runs_dir)
@@ -55,7 +52,7 @@ def list_command(
 
 @app.command("add")
 def add_command(
-    run: RunId,
+    run: options.RunId,
     prompt: PromptId,
     text: Annotated[str, typer.Option(help="The note.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given again.")] = None,
@@ -81,7 +78,7 @@ def add_command(
 
 @app.command("remove")
 def remove_command(
-    run: RunId,
+    run: options.RunId,
     prompt: PromptId,
     slot: Slot = None,
     position: Position = None,

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+RunId = Annotated[
+    str, typer.Argument(help="A run's id, a part only it has, or its name.", show_default=False)
+]
 InputDir = Annotated[
     Path,
     typer.Option(

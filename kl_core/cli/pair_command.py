@@ -13,14 +13,10 @@ from kl_core.store import pair_difference, pair_figures, pair_sums, run_pairs, r
 from kl_core.store.pair_difference import Difference
 from kl_core.store.summary import json_number
 
-RunId = Annotated[
-    str, typer.Argument(help="A run's id, or a part only it has.", show_default=False)
-]
-
 
 def compare_command(
-    run_a: RunId,
-    run_b: RunId,
+    run_a: options.RunId,
+    run_b: options.RunId,
     by: Annotated[
         str, typer.Option("--figure", help=f"One of {', '.join(pair_figures.FIGURES)}.")
     ] = pair_figures.DEFAULT,

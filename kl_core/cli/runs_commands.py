@@ -10,7 +10,7 @@ import typer
 from kl_core.cli import options
 from kl_core.cli.compute import finish
 from kl_core.cli.output import counted, one_line, print_json, print_summary, progress_line
-from kl_core.cli.pair_command import RunId, compare_command
+from kl_core.cli.pair_command import compare_command
 from kl_core.errors import InputError
 from kl_core.jobs.again import work_of
 from kl_core.store import run_sizes, runs
@@ -46,7 +46,7 @@ def list_command(runs_dir: options.RunsDir = None, as_json: options.Json = False
 
 @app.command("show")
 def show_command(
-    run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
+    run: options.RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
 ) -> None:
     """The summary of a run, with its problems."""
     run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
@@ -65,7 +65,7 @@ def show_command(
 
 @app.command("rename")
 def rename_command(
-    run: RunId,
+    run: options.RunId,
     name: Annotated[str, typer.Argument(help="What to call it; '' for its own title.")],
     runs_dir: options.RunsDir = None,
 ) -> None:
@@ -77,7 +77,7 @@ def rename_command(
 
 @app.command("resume")
 def resume_command(
-    run: RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
+    run: options.RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
 ) -> None:
     """Go on with an unfinished run; what is on disk is not done again."""
     run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
@@ -87,7 +87,7 @@ def resume_command(
 
 
 @app.command("cancel")
-def cancel_command(run: RunId, runs_dir: options.RunsDir = None) -> None:
+def cancel_command(run: options.RunId, runs_dir: options.RunsDir = None) -> None:
     """Ask a live run to stop; what was finished is kept."""
     run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
     if not runs.read_status(run_dir).active:
@@ -98,7 +98,7 @@ def cancel_command(run: RunId, runs_dir: options.RunsDir = None) -> None:
 
 @app.command("delete")
 def delete_command(
-    run: RunId,
+    run: options.RunId,
     runs_dir: options.RunsDir = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:

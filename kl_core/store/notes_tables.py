@@ -36,11 +36,6 @@ def tagged(run_dir: Path, cursor: Cursor, tags: Sequence[str]) -> tuple[int, ...
     return tuple(sorted({row["prompt_id"] for row in _prompts(cursor, chosen).values()}))
 
 
-def of_prompt(run_dir: Path, file: str, entry: int) -> tuple[Note, ...]:
-    """The notes on a prompt and on everything in it, in order of place."""
-    return tuple(note for note in notes.read(run_dir) if (note.file, note.entry) == (file, entry))
-
-
 def table(run_dir: Path, cursor: Cursor) -> pa.Table:
     """Every note with the prompt and the token it is on; null where the run has no such place."""
     found = notes.read(run_dir)
