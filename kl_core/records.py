@@ -153,6 +153,29 @@ class TokenMeasures:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """The mean KL over positions of which only some were asked; nats, P‖Q.
+
+    Attributes:
+        mean: unbiased under the sampling design (Des Raj's ordered estimator).
+        low, high: 95 % interval that holds for every sample size, from bets against each
+            possible mean; it takes `cap` as the largest KL a position can have. `high` is
+            inf where an asked position exceeded the cap.
+        variance: unbiased estimate of the mean's variance, NaN from one draw alone.
+        asked: positions drawn and answered; of: positions that could have been drawn.
+        cap: nats.
+    """
+
+    mean: float
+    low: float
+    high: float
+    variance: float
+    asked: int
+    of: int
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredResponse:
     """A response with model 2's view and the measures.
 
@@ -164,6 +187,7 @@ class ScoredResponse:
             or None; a span has a log-ratio (on its first position) and a null KL.
         measures: arrays of length T; None for a response without a second model.
         measure: which of the two headline measures was used.
+        estimate: of its mean KL, where only some positions were asked.
     """
 
     response: Response
@@ -172,6 +196,7 @@ class ScoredResponse:
     measures: TokenMeasures
     measure: Measure | None
     spans: tuple[tuple[int, int] | None, ...] = ()
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +219,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ScoredEntry:
-    """An entry whose responses carry a second model's view (or none, for raw data)."""
+    """An entry whose responses carry a second model's view (or none, for raw data).
+
+    Attributes:
+        estimate: of the mean KL over all its responses' positions, where only some of them
+            were asked.
+    """
 
     entry: Entry
     model1: str | None
     model2: str | None
     responses: tuple[ScoredResponse, ...]
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from kl_core.errors import InputError, RunError
-from kl_core.store import process, runs
+from kl_core.store import process, runs, spending
 
 RUN_DIR_VARIABLE = "KL_RUN_DIR"
 POSITIONAL = {"import": "input_dir"}
-KINDS = ("import", "score", "compare")
+KINDS = ("import", "score", "compare", "prefill", "batch")
 _children: dict[str, subprocess.Popen[bytes]] = {}
 
 
@@ -88,6 +88,12 @@ def resume(run_dir: Path) -> None:
     waiting = replace(runs.read_status(run_dir), state="starting", error="", message="resuming")
     runs.write_status(run_dir, replace(waiting, updated=time.time()))
     _spawn(run_dir, ["runs", "resume", run_dir.name, "--runs-dir", str(run_dir.parent)], {})
+
+
+def confirm(run_dir: Path) -> None:
+    """Say yes to what a waiting run would cost, and let it go on."""
+    spending.confirm(run_dir)
+    resume(run_dir)
 
 
 def status(run_dir: Path) -> runs.Status:

@@ -18,7 +18,7 @@ from kl_core.store import process
 from kl_core.store.files import read_json, write_json
 from kl_core.store.schema import SCHEMA_VERSION
 
-State = Literal["starting", "running", "done", "cancelled", "failed", "died"]
+State = Literal["starting", "running", "waiting", "done", "cancelled", "failed", "died"]
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_GRACE_S = 60.0
 NAME_LIMIT = 120
@@ -29,7 +29,10 @@ _RUN_NAME = re.compile(r"\d{8}-\d{6}-[a-z]+-[a-z0-9]{4,32}")
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a run is; `done` and `total` count `unit`s of the present stage."""
+    """How far a run is; `done` and `total` count `unit`s of the present stage.
+
+    A run that is `waiting` has a plan (spending.py) that someone has to say yes to.
+    """
 
     state: State = "starting"
     stage: str = ""
