@@ -46,3 +46,7 @@ class RunError(KLExplorerError):
 
 class RunCancelled(KLExplorerError):  # noqa: N818 - an ending, not an error
     """The user asked the run to stop; what was finished is kept."""
+
+
+class RunWaiting(KLExplorerError):  # noqa: N818 - an ending, not an error
+    """The run knows what it would cost and waits for someone to say yes."""

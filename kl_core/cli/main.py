@@ -11,18 +11,27 @@ from pathlib import Path
 
 import typer
 
-from kl_core.cli import compute, export_command, notes_commands, runs_commands, tokens_command
+from kl_core.cli import (
+    compute,
+    emulate_command,
+    export_command,
+    gemini_commands,
+    notes_commands,
+    runs_commands,
+    tokens_command,
+)
 from kl_core.errors import (
     InputError,
     KLExplorerError,
     ModelError,
     RunCancelled,
+    RunWaiting,
     VocabularyMismatchError,
 )
 from kl_core.jobs.launch import RUN_DIR_VARIABLE
 from kl_core.store import runs
 
-ARGUMENT_ERRORS = (InputError, ModelError, VocabularyMismatchError)
+ARGUMENT_ERRORS = (InputError, ModelError, RunWaiting, VocabularyMismatchError)
 app = typer.Typer(
     name="kl_core",
     help="KL Explorer: where, how much and whether two language models differ.",
@@ -34,11 +43,20 @@ app = typer.Typer(
 app.command("import", short_help="Read responses or results into a run.")(compute.import_command)
 app.command("score", short_help="Score saved responses with a local model.")(compute.score_command)
 app.command("compare", short_help="Compare two local models exactly.")(compute.compare_command)
+app.command("prefill", short_help="Ask Gemini at every token, call by call.")(
+    gemini_commands.prefill_command
+)
+app.command("batch", short_help="Ask Gemini through Vertex batch jobs, at half the price.")(
+    gemini_commands.batch_command
+)
 app.command("tokens", short_help="Extract the tokens where two models differ.")(
     tokens_command.tokens_command
 )
 app.command("export", short_help="Write any view of a run as CSV, JSON, Parquet, HTML or zip.")(
     export_command.export_command
+)
+app.command("emulate", short_help="Serve the tiny models by the protocols of Gemini.")(
+    emulate_command.emulate_command
 )
 app.add_typer(notes_commands.app, name="notes")
 app.add_typer(runs_commands.app, name="runs")
@@ -64,7 +82,7 @@ def _tell(error: KLExplorerError) -> None:
     """The sentence on standard error, and in the run a page is watching."""
     print(" ".join(str(error).split()), file=sys.stderr)
     handed = os.environ.get(RUN_DIR_VARIABLE)
-    if handed and not isinstance(error, RunCancelled):
+    if handed and not isinstance(error, RunCancelled | RunWaiting):
         status = runs.read_status(Path(handed))
         if status.active:
             runs.write_status(Path(handed), replace(status, state="failed", error=str(error)))

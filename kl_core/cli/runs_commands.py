@@ -13,7 +13,7 @@ from kl_core.cli.output import counted, one_line, print_json, print_summary, pro
 from kl_core.cli.pair_command import compare_command
 from kl_core.errors import InputError
 from kl_core.jobs.again import work_of
-from kl_core.store import run_sizes, runs
+from kl_core.store import run_sizes, runs, spending
 from kl_core.store.summary import run_summary
 
 app = typer.Typer(
@@ -77,10 +77,15 @@ def rename_command(
 
 @app.command("resume")
 def resume_command(
-    run: options.RunId, runs_dir: options.RunsDir = None, as_json: options.Json = False
+    run: options.RunId,
+    yes: Annotated[bool, typer.Option("--yes", help="Say yes to what it will cost.")] = False,
+    runs_dir: options.RunsDir = None,
+    as_json: options.Json = False,
 ) -> None:
     """Go on with an unfinished run; what is on disk is not done again."""
     run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
+    if yes:
+        spending.confirm(run_dir)
     if runs.read_status(run_dir).state == "done":
         raise InputError(f"run {run_dir.name} is done; there is nothing to resume")
     finish(run_dir, work_of(run_dir), as_json)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kl_core.errors import RunError
-from kl_core.jobs import compare, import_run, score
+from kl_core.jobs import batch, compare, import_run, prefill, score
+from kl_core.jobs.gemini_options import AskOptions, BatchOptions, PoolOptions, SpendOptions
 from kl_core.jobs.scoring import ScoringOptions
 from kl_core.jobs.worker import Worker
 from kl_core.models.load import ModelSpec
 from kl_core.store import runs
+
+Options = TypeVar("Options", BatchOptions, PoolOptions, SpendOptions)
 
 
 def work_of(run_dir: Path) -> Callable[[Worker], None]:
@@ -24,7 +28,7 @@ def work_of(run_dir: Path) -> Callable[[Worker], None]:
     request: dict[str, Any] = params.get("request") or {}
     if "input_dir" not in request:
         raise RunError(f"run {run_dir.name} ended before it began; start it anew")
-    frozen, _, work = _prepare(str(params["kind"]), request)
+    frozen, _, work = _prepare(str(params["kind"]), request, params.get("settings") or {})
     if frozen["fingerprint"] != request.get("fingerprint"):
         raise RunError(
             f"the files in {request['input_dir']} have changed since run {run_dir.name} began; "
@@ -34,15 +38,28 @@ def work_of(run_dir: Path) -> Callable[[Worker], None]:
 
 
 def _prepare(
-    kind: str, request: dict[str, Any]
+    kind: str, request: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
     if kind == "import":
         folder = Path(request["input_dir"])
         return import_run.prepare(import_run.ImportRequest(folder, request["pattern"]))
+    if kind == "prefill":
+        options, spend = AskOptions.thawed(request), _of(SpendOptions, settings)
+        pool = _of(PoolOptions, settings)
+        return prefill.prepare(prefill.PrefillRequest(options, pool, spend))
+    if kind == "batch":
+        options, spend = AskOptions.thawed(request), _of(SpendOptions, settings)
+        places, pool = _of(BatchOptions, request), _of(PoolOptions, settings)
+        return batch.prepare(batch.BatchRequest(options, places, pool, spend))
     if kind not in ("score", "compare"):
         raise RunError(f"a run of kind {kind!r} cannot be resumed by this version")
-    options = ScoringOptions.thawed(request)
+    scoring = ScoringOptions.thawed(request)
     if kind == "score":
-        return score.prepare(score.ScoreRequest(options, ModelSpec(**request["model"])))
+        return score.prepare(score.ScoreRequest(scoring, ModelSpec(**request["model"])))
     models = ModelSpec(**request["model1"]), ModelSpec(**request["model2"])
-    return compare.prepare(compare.CompareRequest(options, *models))
+    return compare.prepare(compare.CompareRequest(scoring, *models))
+
+
+def _of(kind: type[Options], values: dict[str, Any]) -> Options:
+    """Options from those of a run's values that belong to them."""
+    return kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})

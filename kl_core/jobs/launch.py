@@ -6,15 +6,17 @@ The folder is the registry: a worker outlives the page, the browser tab and the 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kl_core.errors import InputError, RunError
 from kl_core.store import process, runs, spending
@@ -22,6 +24,9 @@ from kl_core.store import process, runs, spending
 RUN_DIR_VARIABLE = "KL_RUN_DIR"
 POSITIONAL = {"import": "input_dir"}
 KINDS = ("import", "score", "compare", "prefill", "batch")
+DEMO_PORT_FILE = "demo-server.port"
+DEMO_IDLE_MINUTES = 60
+DEMO_START_S = 30.0
 _children: dict[str, subprocess.Popen[bytes]] = {}
 
 
@@ -96,6 +101,47 @@ def confirm(run_dir: Path) -> None:
     resume(run_dir)
 
 
+def demo_server(root: Path | None = None) -> str:
+    """The address of a demo server on this machine, started where none answers.
+
+    It speaks the protocols of Gemini, Vertex batch and Cloud Storage, answers from the sample
+    models, outlives the page, and ends by itself when nobody has called it for a while.
+
+    Raises:
+        RunError: it does not start; its log says why.
+    """
+    root = root or runs.default_root()
+    root.mkdir(parents=True, exist_ok=True)
+    port_file = root / DEMO_PORT_FILE
+    if (found := _answering(port_file)) is not None:
+        return found
+    port_file.unlink(missing_ok=True)
+    words = ["emulate", "--port", "0", "--port-file", str(port_file)]
+    words += ["--idle-minutes", str(DEMO_IDLE_MINUTES)]
+    log_path = root / "demo-server.log"
+    with open(log_path, "wb") as log:
+        server = _process(words, log, {})
+    limit = time.monotonic() + DEMO_START_S
+    while time.monotonic() < limit and server.poll() is None:
+        if (found := _answering(port_file)) is not None:
+            return found
+        time.sleep(0.05)
+    raise RunError(f"the demo server did not start; {log_path} says why")
+
+
+def _answering(port_file: Path) -> str | None:
+    """The demo server's address where one answers."""
+    try:
+        port = int(port_file.read_text())
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        with closing(connection):
+            connection.request("GET", "/emulator/settings")
+            answered = connection.getresponse().status == 200
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    return f"http://127.0.0.1:{port}" if answered else None
+
+
 def status(run_dir: Path) -> runs.Status:
     """The run's state; a worker that ended before it began is reported as failed."""
     found = runs.read_status(run_dir)
@@ -132,14 +178,19 @@ def log_tail(run_dir: Path, lines: int = 20) -> str:
 
 
 def _spawn(run_dir: Path, words: list[str], extra: dict[str, str]) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != RUN_DIR_VARIABLE} | extra
     with open(run_dir / "log.txt", "ab") as log:
-        _children[str(run_dir)] = subprocess.Popen(
-            [sys.executable, "-m", "kl_core", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=runs.REPOSITORY,
-            env=environment,
-            start_new_session=True,
-        )
+        _children[str(run_dir)] = _process(words, log, extra)
+
+
+def _process(words: list[str], log: IO[bytes], extra: dict[str, str]) -> subprocess.Popen[bytes]:
+    """`python -m kl_core` with these words, in a session of its own."""
+    environment = {k: v for k, v in os.environ.items() if k != RUN_DIR_VARIABLE} | extra
+    return subprocess.Popen(
+        [sys.executable, "-m", "kl_core", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=runs.REPOSITORY,
+        env=environment,
+        start_new_session=True,
+    )

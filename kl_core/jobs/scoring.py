@@ -95,7 +95,7 @@ def score_all(
     """
     output_dir, max_prompts = options.output_dir, options.max_prompts
     if output_dir is not None:
-        _refuse_shared_names(source)
+        refuse_shared_names(source)
     worker.stage("loading the model", None, "")
     loaded = model()
     worker.check_cancel()
@@ -128,7 +128,7 @@ def score_all(
     worker.progress(total)
 
 
-def _refuse_shared_names(source: Input) -> None:
+def refuse_shared_names(source: Input) -> None:
     """Two files whose results would have one name are found before anything is computed.
 
     Raises:

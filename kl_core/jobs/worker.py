@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kl_core import __version__
-from kl_core.errors import KLExplorerError, RunCancelled, RunError
+from kl_core.errors import KLExplorerError, RunCancelled, RunError, RunWaiting
 from kl_core.jobs.launch import RUN_DIR_VARIABLE
 from kl_core.store import process, queries, runs
 from kl_core.store.build import build_database
@@ -212,6 +212,9 @@ def _work_to_an_end(worker: Worker, work: Callable[[Worker], None]) -> None:
             work(worker)
         prompts = _build(worker)
         worker.finish("done", prompts=prompts)
+    except RunWaiting as error:
+        worker.finish("waiting", message=str(error))
+        raise
     except RunCancelled as error:
         _build(worker)
         worker.finish("cancelled", message=str(error))
@@ -270,7 +273,7 @@ def _signals(worker: Worker) -> Iterator[None]:
 def versions() -> dict[str, str]:
     """What this was computed with."""
     found = {"kl_explorer": __version__, "python": platform.python_version()}
-    for name in ("numpy", "torch", "transformers", "duckdb"):
+    for name in ("numpy", "torch", "transformers", "duckdb", "google-genai"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -8,6 +8,7 @@ file comes last, so a part without it does not count and is overwritten on resum
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ class PartWriter:
     """Buffers scored entries and writes them as immutable parts.
 
     One prompt never spans two parts. Use as a context manager: leaving it, by an
-    exception or a cancel too, writes what is buffered.
+    exception or a cancel too, writes what is buffered. Several threads may use it.
     """
 
     def __init__(self, run_dir: Path, tokens_a_part: int = TOKENS_A_PART) -> None:
@@ -53,6 +54,7 @@ class PartWriter:
         self._tokens = TokenColumns()
         self._responses = ResponseRows()
         self._problems: list[Problem] = []
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -62,29 +64,32 @@ class PartWriter:
 
     def add(self, prompt_id: int, first_response_id: int, scored: ScoredEntry) -> None:
         """Buffer one entry; writes a part when enough tokens have come together."""
-        if not scored.responses:
-            self._responses.add_placeholder(prompt_id, first_response_id, scored)
-        for offset, response in enumerate(scored.responses):
-            response_id = first_response_id + offset
-            self._responses.add(prompt_id, response_id, scored, response)
-            self._tokens.add(response_id, response)
-        if len(self._tokens) >= self._limit or len(self._responses) >= self._limit:
-            self.flush()
+        with self._lock:
+            if not scored.responses:
+                self._responses.add_placeholder(prompt_id, first_response_id, scored)
+            for offset, response in enumerate(scored.responses):
+                response_id = first_response_id + offset
+                self._responses.add(prompt_id, response_id, scored, response)
+                self._tokens.add(response_id, response)
+            if len(self._tokens) >= self._limit or len(self._responses) >= self._limit:
+                self.flush()
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """Buffer problem rows; they are written with the next part."""
-        self._problems.extend(problems)
+        with self._lock:
+            self._problems.extend(problems)
 
     def flush(self) -> None:
         """Write what is buffered as one part."""
-        if not len(self._responses) and not self._problems:
-            return
-        stem = f"part-{self._next:06d}"
-        self._write(f"{stem}.tokens.parquet", self._tokens.table())
-        self._write(f"{stem}.problems.parquet", problem_table(self._problems))
-        self._write(f"{stem}.responses.parquet", self._responses.table())
-        self._next += 1
-        self._tokens, self._responses, self._problems = TokenColumns(), ResponseRows(), []
+        with self._lock:
+            if not len(self._responses) and not self._problems:
+                return
+            stem = f"part-{self._next:06d}"
+            self._write(f"{stem}.tokens.parquet", self._tokens.table())
+            self._write(f"{stem}.problems.parquet", problem_table(self._problems))
+            self._write(f"{stem}.responses.parquet", self._responses.table())
+            self._next += 1
+            self._tokens, self._responses, self._problems = TokenColumns(), ResponseRows(), []
 
     def _write(self, name: str, table: pa.Table) -> None:
         temporary = self._folder / f".{name}.{uuid.uuid4().hex}"
