@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Measure = Literal["floor", "full"]
+NOT_ASKED = "not asked: outside the budget"
+"""Why a position has no value that a budget left out: nothing is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)

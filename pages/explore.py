@@ -11,6 +11,7 @@ from kl_core.ui import (
     charts_view,
     copy_link,
     entry,
+    estimates,
     explore_view,
     inputs,
     live,
@@ -86,6 +87,8 @@ if not summary.get("prompts"):
     st.stop()
 with view_column:
     view = inputs.view_picker(place)
+if said := estimates.caption(summary):
+    st.caption(said)
 if view == "tokens":
     listed = tokens_view.show(info, summary, place)
     with export_column:

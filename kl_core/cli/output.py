@@ -140,19 +140,40 @@ def _print_figures(summary: dict[str, Any]) -> None:
     print(
         f"P = {summary['model1']}, Q = {summary['model2']}, KL(P‖Q) in nats ({summary['measure']})"
     )
-    bound = f"certified ≥ {at_least(summary['mean_kl_lower'])}"
-    exact = summary["measure"] == "full"
-    print(
-        f"mean {'' if exact else '≈ '}{figure(summary['mean_kl'])}"
-        f"{'' if exact else ', ' + bound}, median {figure(summary['median_kl'])}, "
-        f"max {figure(summary['max_kl'])}, coverage {100 * (summary['coverage'] or 0):.1f} %, "
-        f"censored {summary['censored_tokens']:,}"
-    )
-    print("\n  mean KL   bound    tokens  prompt")
-    for row in summary["top_prompts"]:
+    bound = f", certified ≥ {at_least(summary['mean_kl_lower'])}"
+    exact, estimate = summary["measure"] == "full", summary.get("estimate")
+    if estimate:
         print(
-            f"  {figure(row['mean_kl']):>7} {at_least(row['lower']):>7} {row['tokens']:>9,}  "
-            f"{one_line(row['prompt'], 70)}"
+            f"mean ≈ {figure(summary['mean_kl'])}{interval(estimate)}"
+            f"{'' if exact else bound}; estimated from {estimate['asked']:,} of "
+            f"{counted(estimate['of'], 'token')}\nof the asked tokens: "
+            f"median {figure(summary['median_kl'])}, max {figure(summary['max_kl'])}, "
+            f"censored {summary['censored_tokens']:,}"
+        )
+    else:
+        print(
+            f"mean {'' if exact else '≈ '}{figure(summary['mean_kl'])}{'' if exact else bound}, "
+            f"median {figure(summary['median_kl'])}, "
+            f"max {figure(summary['max_kl'])}, coverage {100 * (summary['coverage'] or 0):.1f} %, "
+            f"censored {summary['censored_tokens']:,}"
+        )
+    _print_top(summary["top_prompts"], bool(estimate))
+
+
+def interval(estimate: dict[str, Any]) -> str:
+    """` (0.05 – 1.3)`, the 95 % interval of an estimate; ` ± ?` where none is known."""
+    low, high = estimate.get("low"), estimate.get("high")
+    return " ± ?" if low is None or high is None else f" ({figure(low)} – {figure(high)})"
+
+
+def _print_top(rows: list[dict[str, Any]], estimated: bool) -> None:
+    middle = f" {'95 %':>17}" if estimated else ""
+    print(f"\n  mean KL{middle}   bound    tokens  prompt")
+    for row in rows:
+        within = f" {interval(row).strip() if 'low' in row else '':>17}" if estimated else ""
+        print(
+            f"  {figure(row['mean_kl']):>7}{within} {at_least(row['lower']):>7} "
+            f"{row['tokens']:>9,}  {one_line(row['prompt'], 70)}"
         )
 
 

@@ -53,6 +53,10 @@ class Jobs:
         return [job.summary() for job in list(self.all.values())]
 
     def _live(self, job: Job) -> None:
+        if self._state.settings.answers == "model":
+            import torch
+
+            torch.set_num_threads(1)  # of this thread; more get into each other's way
         spool = Spool(self._storage.new_file())
         try:
             end = self._run(job, spool)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kl_core.errors import InputError
-from kl_core.formats.kl_write import number
+from kl_core.formats.numbers import number
 
 ScoreType = Literal["kl", "normalized"]
 

@@ -9,15 +9,18 @@ from typing import Any, Literal
 import numpy as np
 
 from kl_core.errors import FormatError
+from kl_core.formats import estimates
 from kl_core.formats.dists import OUTSIDE
 from kl_core.formats.fields import keys_of, name, read_prompt, text_of
 from kl_core.formats.kl_write import FORMAT_VERSION, MEASURE_KEYS
 from kl_core.formats.notes import Notes
+from kl_core.formats.numbers import read_number
 from kl_core.formats.openai_responses import joined_text
 from kl_core.formats.positions import item_id
 from kl_core.formats.tokens import UNKNOWN_TOKEN, TokenTable, TokenTables, decide_style
 from kl_core.records import (
     Entry,
+    Estimate,
     Measure,
     Message,
     Position,
@@ -61,7 +64,16 @@ def read_result(
     model1 = name(raw, "model1", "model")
     prompt = _prompt(raw, where, notes)
     entry = Entry(file, index, count, prompt, model1, tuple([each.response for each in scored]))
-    return ScoredEntry(entry, model1, name(raw, "model2"), tuple(scored))
+    estimate = _estimate(raw, where, notes)
+    return ScoredEntry(entry, model1, name(raw, "model2"), tuple(scored), estimate)
+
+
+def _estimate(raw: Json, where: str, notes: Notes) -> Estimate | None:
+    try:
+        return estimates.read(raw)
+    except ValueError as error:
+        notes.add(where, f"{where}.{estimates.KEY}", "estimate", str(error), _HINT)
+        return None
 
 
 def _prompt(raw: Json, where: str, notes: Notes) -> Prompt:
@@ -77,18 +89,6 @@ def _prompt(raw: Json, where: str, notes: Notes) -> Prompt:
 def _measure(value: Any) -> Measure | None:
     known: dict[Any, Measure] = {"floor": "floor", "full": "full"}
     return known.get(value) if isinstance(value, str) else None
-
-
-def read_number(value: Any) -> float:
-    """A figure of a result file; NaN where it is null or no number."""
-    if value in ("inf", "-inf"):
-        return float(value)
-    if type(value) is float or type(value) is int:
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf if value > 0 else -math.inf
-    return math.nan
 
 
 def _optional(value: Any) -> float | None:
@@ -176,6 +176,7 @@ class _ResultResponse:
             measures,
             measure,
             spans if any(spans) else (),
+            _estimate(raw, self._where, self._notes),
         )
 
     def _reasons(self, measures: TokenMeasures) -> tuple[str | None, ...]:

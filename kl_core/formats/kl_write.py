@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import msgspec
 import numpy as np
 
 from kl_core.errors import InputError
+from kl_core.formats import estimates
+from kl_core.formats.numbers import number
 from kl_core.formats.result_names import ResultNames
 from kl_core.records import (
     Floats,
@@ -78,7 +79,12 @@ def encode_result(scored: ScoredEntry) -> bytes:
 
 
 def result_object(scored: ScoredEntry) -> Json:
-    """The result file's object; see the format's description in the README."""
+    """The result file's object; see the format's description in the README.
+
+    Where a budget asked at some positions only, the file and its responses carry an
+    `estimate` (records.Estimate, `mean` as `mean_kl`), and a response's statistics.mean_kl and
+    total_kl are the estimate and estimate × of; the other statistics are over what was asked.
+    """
     entry = scored.entry
     return {
         "prompt": prompt_text(entry.prompt),
@@ -91,17 +97,9 @@ def result_object(scored: ScoredEntry) -> Json:
         "source_file": entry.file,
         "source_index": entry.index,
         "source_entries": entry.entries_in_file,
+        **estimates.written(scored.estimate),
         "responses": [_response(response) for response in scored.responses],
     }
-
-
-def number(value: float | None) -> float | str | None:
-    """A number as strict JSON has it: null for NaN, "inf" and "-inf" for infinities."""
-    if value is None or math.isnan(value):
-        return None
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return float(value)
 
 
 def statistics(kl: Floats) -> Json:
@@ -142,9 +140,10 @@ def _response(scored: ScoredResponse) -> Json:
             _detail(scored, n, position, {key: values[n] for key, values in columns.items()})
             for n, position in enumerate(response.positions)
         ],
-        "statistics": statistics(scored.measures.headline),
+        "statistics": estimates.means(scored, statistics(scored.measures.headline)),
         "index": response.index,
         "measure": scored.measure,
+        **estimates.written(scored.estimate),
     }
     for key in ("provider", "model", "finish_reason", "reasoning", "error"):
         result[key] = getattr(response, key)

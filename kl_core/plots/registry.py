@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pyarrow as pa
 
-from kl_core.plots import cumulative, histogram, means, scatter
+from kl_core.plots import cumulative, histogram, means, scatter, words
 from kl_core.store import chart_queries
 from kl_core.store.query import Query
 
@@ -34,7 +34,9 @@ class Chart:
     def standalone(self, table: pa.Table, summary: dict[str, Any]) -> go.Figure:
         """The figure as a document of its own: with title and explanation, and larger."""
         drawn = self.figure(table, summary)
-        head = {"text": self.title, "subtitle": {"text": self.help}, "x": 0.02, "y": 0.97}
+        name = next((name for name, chart in CHARTS.items() if chart is self), "")
+        about = f"{self.help} {words.asked_only(name, summary)}".strip()
+        head = {"text": self.title, "subtitle": {"text": about}, "x": 0.02, "y": 0.97}
         above = (drawn.layout.margin.t or 0) + 70
         drawn.update_layout(
             title=head | {"yanchor": "top"},

@@ -12,7 +12,22 @@ def value(summary: dict[str, Any]) -> str:
 
 def sign(summary: dict[str, Any]) -> str:
     """What stands before a figure: "≈ " unless it is exact."""
-    return "≈ " if summary.get("measure") not in (None, "full") else ""
+    estimated = summary.get("est_of") is not None
+    return "≈ " if estimated or summary.get("measure") not in (None, "full") else ""
+
+
+# charts that a run asked in part draws from the responses' estimates, not from tokens
+BY_ESTIMATE = ("entropy", "length", "provider", "model", "finish_reason")
+
+
+def asked_only(chart: str, summary: dict[str, Any]) -> str:
+    """What a chart is of where a budget left positions out; empty where none was."""
+    if not summary.get("not_asked"):
+        return ""
+    if chart in BY_ESTIMATE:
+        return "Each response counts with its estimate."
+    drawn = ", and not drawn evenly" if chart in ("relative", "probability") else ""
+    return f"Of the asked tokens only{drawn}."
 
 
 def number(share: float) -> str:

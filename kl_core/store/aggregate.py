@@ -1,12 +1,13 @@
 """The SQL that turns `tokens` and `response_rows` into everything a page sorts or shows.
 
 The same statements build a finished run's database and the in-memory view of a live one.
-Run-level and prompt-level means weigh every scored token equally.
+Run-level and prompt-level means weigh every scored token equally; where a budget asked at
+some positions only, estimates stand in for them (estimates.py).
 """
 
 from __future__ import annotations
 
-from kl_core.store import chart_tables, token_tables
+from kl_core.store import chart_tables, estimates, token_tables
 from kl_core.store.schema import NORMALIZED_MIN_KL
 
 SPARK_BINS = 40
@@ -37,6 +38,7 @@ STATISTICS = {
     "scored_tokens": "count(kl)",
     "coverage": "count(kl) / count(*)",
     "censored": "count(*) FILTER (WHERE censored)",
+    "not_asked": estimates.COUNT_NOT_ASKED,
     "censored_share": "count(*) FILTER (WHERE censored) / count(*)",
     "mean_kl": "nullif(avg(kl), 'nan'::DOUBLE)",
     "median_kl": "quantile_cont(kl, 0.5)",
@@ -62,15 +64,19 @@ STATISTICS = {
 }
 _STATISTICS_SQL = ",\n  ".join(f"{sql} AS {name}" for name, sql in STATISTICS.items())
 # what a prompt or response without any token of its own shows
-_ZERO = ("tokens", "scored_tokens", "censored")
+_ZERO = ("tokens", "scored_tokens", "censored", "not_asked")
 
 
-def _filled(alias: str) -> str:
-    columns = [
-        f"coalesce({alias}.{name}, 0) AS {name}" if name in _ZERO else f"{alias}.{name}"
-        for name in STATISTICS
-    ]
-    return ", ".join(columns)
+def _filled(own: str, alias: str, lower: str) -> str:
+    """Statistics `alias` of a row `own`, with its estimate where it has one.
+
+    Args:
+        lower: where the row's sum of certified bounds is, for its estimate.
+    """
+    sql = {name: f"{alias}.{name}" for name in STATISTICS}
+    sql |= {name: f"coalesce({alias}.{name}, 0)" for name in _ZERO}
+    sql |= estimates.replaced(own, alias, f"{lower}.{estimates.LOWER}")
+    return ", ".join(f"{value} AS {name}" for name, value in sql.items())
 
 
 def _distinct(column: str) -> str:
@@ -96,14 +102,15 @@ def _standard_error(total: str, count: str) -> str:
 RESPONSES = f"""
 CREATE TABLE responses AS
 WITH stats AS (
-  SELECT response_id, {_STATISTICS_SQL}, arg_max(position, coalesce(kl, -logprob1)) AS max_position
+  SELECT response_id, {_STATISTICS_SQL}, {estimates.SUM_LOWER},
+         coalesce(arg_max(position, kl), arg_max(position, -logprob1)) AS max_position
   FROM tokens GROUP BY response_id),
 bins AS (
   SELECT t.response_id, t.position * {SPARK_BINS} // greatest(s.tokens, {SPARK_BINS}) AS bin,
          max(coalesce(t.kl, CASE WHEN s.scored_tokens = 0 THEN -t.logprob1 END, 0)) AS value
   FROM tokens t JOIN stats s USING (response_id) GROUP BY 1, 2),
 sparks AS (SELECT response_id, list(value ORDER BY bin) AS spark FROM bins GROUP BY 1)
-SELECT r.*, {_filled("s")}, s.max_position, k.spark
+SELECT r.*, {_filled("r", "s", "s")}, s.max_position, k.spark
 FROM response_rows r LEFT JOIN stats s USING (response_id) LEFT JOIN sparks k USING (response_id)
 ORDER BY r.response_id"""
 
@@ -120,12 +127,15 @@ heads AS (
          any_value(model2) AS model2,
          {_distinct("provider")} AS providers, {_distinct("model")} AS models,
          {_distinct("finish_reason")} AS finish_reasons,
+         {estimates.of_prompt()},
          {_standard_error("total_kl", "scored_tokens")} AS se_kl,
          count(*) FILTER (WHERE slot >= 0) AS n_responses,
          count(*) FILTER (WHERE tokens > 0) AS with_logprobs,
          arg_max(spark, coalesce(mean_kl, mean_surprisal1)) AS spark
   FROM responses GROUP BY prompt_id)
-SELECT h.*, {_filled("s")}
+SELECT h.* EXCLUDE ({estimates.LOWER})
+         REPLACE ({estimates.standard_error("h", "s", "h.se_kl")} AS se_kl),
+       {_filled("h", "s", "h")}
 FROM heads h LEFT JOIN stats s USING (prompt_id) ORDER BY h.prompt_id"""
 
 
@@ -151,6 +161,9 @@ def histogram() -> str:
                count FROM ({union}) ORDER BY metric, lo"""
 
 
+_RUN = estimates.replaced("est", "stats", f"est.{estimates.LOWER}")
+_ESTIMATED = ", ".join(f"{sql} AS {name}" for name, sql in _RUN.items())
+
 SUMMARY = f"""
 CREATE TABLE summary AS
 WITH stats AS (SELECT {_STATISTICS_SQL}, quantile_cont(kl, 0.999) AS p999_kl,
@@ -166,8 +179,11 @@ heads AS (
          CASE WHEN count(DISTINCT model2) > 1 THEN count(DISTINCT model2) || ' models'
               ELSE any_value(model2) END AS model2
   FROM responses)
-SELECT heads.*, stats.*, clusters.*, lists.*
-FROM heads, stats,
+SELECT heads.*, stats.* REPLACE ({_ESTIMATED}),
+       est.* EXCLUDE ({estimates.LOWER}),
+       {estimates.standard_error("est", "stats", "clusters.se_kl")} AS se_kl,
+       clusters.scored_prompts, lists.*
+FROM heads, stats, ({estimates.of_run()}) AS est,
   (SELECT {_standard_error("total_kl", "scored_tokens")} AS se_kl,
           count(*) FILTER (WHERE scored_tokens > 0) AS scored_prompts FROM prompts) AS clusters,
   -- the floor estimate depends on how long the lists are

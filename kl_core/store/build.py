@@ -103,7 +103,16 @@ def load_parts(connection: duckdb.DuckDBPyConnection, run_dir: Path, as_views: b
 def _columns(source: _Source, paths: list[Path]) -> str:
     """The select list; a column that older parts do not have reads as NULL."""
     there = {name for path in (paths[0], paths[-1]) for name in pq.read_schema(path).names}
-    return ", ".join(name if name in there else f"NULL AS {name}" for name in source.columns.names)
+    return ", ".join(
+        field.name if field.name in there else f"{_null(field.type)} AS {field.name}"
+        for field in source.columns
+    )
+
+
+def _null(kind: pa.DataType) -> str:
+    """No value, of a kind that can be reckoned with."""
+    numbers = {pa.float64(): "NULL::DOUBLE", pa.int64(): "NULL::BIGINT"}
+    return numbers.get(kind, "NULL")
 
 
 def _in_order(paths: list[Path]) -> tuple[list[Path], bool]:

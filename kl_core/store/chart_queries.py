@@ -95,7 +95,7 @@ def open_response_query(prompt_id: int | None, slot: int | None) -> Query:
         if value is not None:
             conditions.append(f"{column} = ?")
             arguments.append(value)
-    sql = f"""SELECT response_id, prompt_id, slot FROM responses
+    sql = f"""SELECT response_id, prompt_id, slot, not_asked FROM responses
       WHERE {" AND ".join(conditions)}
       ORDER BY coalesce(mean_kl, mean_surprisal1) DESC NULLS LAST, response_id LIMIT 1"""
     return Query(sql, tuple(arguments))

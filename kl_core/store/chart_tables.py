@@ -2,8 +2,11 @@
 
 The value is the KL of a token where the run has a second model, model 1's surprisal
 otherwise, in nats (`chart_facts.metric` tells which). Infinite and missing values are
-counted beside every mean and left out of it. Standard errors are clustered by prompt:
-sqrt(C/(C−1) · Σ_c (Σ_i (s_i − mean))²) / n over C prompts, none for fewer than two.
+counted beside every mean and left out of it. Where a budget asked at some positions only, a
+response counts with its estimate and the positions this is for; what goes token by token
+(along the responses, by confidence, histogram, cumulative) is of the asked tokens. Standard
+errors are clustered by prompt: sqrt(C/(C−1) · Σ_c (Σ_i (s_i − mean))²) / n over C prompts,
+none for fewer than two.
 """
 
 from __future__ import annotations
@@ -78,13 +81,21 @@ def _probability_bucket() -> str:
 RELATIVE = _by_group("chart_relative", f"t.position * {RELATIVE_BINS} // r.tokens")
 PROBABILITY = _by_group("chart_probability", _probability_bucket())
 
+# of a response r with the sums s of its tokens: those of its estimate where it has one
+_ESTIMATED = f"{_IS_KL} AND (r.est_of IS NOT NULL OR r.not_asked > 0)"
+_N = f"CASE WHEN {_ESTIMATED} THEN if(isfinite(r.est_kl), r.est_of, 0) ELSE s.n END"
+_TOTAL = (
+    f"CASE WHEN {_ESTIMATED} THEN if(isfinite(r.est_kl), r.est_kl * r.est_of, 0.0) ELSE s.total END"
+)
+
 # one row a response, for the two below; dropped again
 RESPONSES = f"""
 CREATE TEMP TABLE chart_responses AS
 WITH sums AS (SELECT t.response_id, {_SUMS} FROM
   (SELECT t.response_id, {_VALUE} AS value FROM tokens t) t GROUP BY t.response_id)
-SELECT r.response_id, r.prompt_id, r.slot, r.provider, r.model, r.finish_reason, s.tokens, s.n,
-       s.infinite, s.total, s.total / nullif(s.n, 0) AS mean, r.mean_entropy1 AS entropy
+SELECT r.response_id, r.prompt_id, r.slot, r.provider, r.model, r.finish_reason, s.tokens,
+       {_N} AS n, s.infinite, {_TOTAL} AS total, {_TOTAL} / nullif({_N}, 0) AS mean,
+       r.mean_entropy1 AS entropy
 FROM sums s JOIN responses r USING (response_id)"""
 
 

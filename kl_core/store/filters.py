@@ -12,7 +12,7 @@ from kl_core.errors import InputError
 from kl_core.store.aggregate import STATISTICS
 
 LENGTH = "length"
-BOUNDED = (*STATISTICS, "n_responses", LENGTH)
+BOUNDED = (*STATISTICS, "est_low", "n_responses", LENGTH)
 """What a Range can bound: a figure of the prompt, or the tokens of one of its responses."""
 
 

@@ -178,6 +178,17 @@ def unlike(heads: list[dict[str, Any]]) -> list[str]:
             f"The figures are not of one kind: {_kind(a['measure'])} in A, "
             f"{_kind(b['measure'])} in B; a difference may come from that alone."
         )
+    parts = [
+        f"{head['not_asked']:,} of {head['tokens']:,} tokens in {side}"
+        for side, head in zip("AB", heads, strict=True)
+        if head["not_asked"]
+    ]
+    if parts:
+        said.append(
+            f"A budget left out {' and '.join(parts)}: what is compared here are the tokens that "
+            "both runs asked. A budget draws by chance but not evenly, so figures and intervals "
+            "are of these tokens, not of the whole text."
+        )
     if lengths := _other_lengths(heads):
         said.append(
             f"Lists of other length make the floor estimate larger or smaller: {lengths}; compare "

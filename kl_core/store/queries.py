@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from kl_core.errors import InputError, RunError
-from kl_core.store import schema
+from kl_core.store import estimates, schema
 from kl_core.store.aggregate import STATISTICS, statements
 from kl_core.store.build import load_parts, newest_database
 from kl_core.store.filters import PromptFilter
@@ -23,7 +23,7 @@ from kl_core.store.parts import committed
 from kl_core.store.query import Cursor, Query
 
 TOKEN_COLUMNS = [name for name in schema.TOKENS.names if name not in schema.LISTS]
-SORTS = (*STATISTICS, "se_kl", "prompt", "file", "prompt_id", "n_responses")
+SORTS = (*STATISTICS, "se_kl", "est_low", "prompt", "file", "prompt_id", "n_responses")
 EVERY = PromptFilter()
 _NICE = (0.25, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 
@@ -209,6 +209,7 @@ def problem_count(cursor: Cursor) -> int:
 def summary(cursor: Cursor) -> dict[str, Any]:
     """Run-level figures; `kl_scale_max` is the colour maximum fixed for the run."""
     row = Query("SELECT * FROM summary").row(cursor) or {}
+    row["est_low"], row["est_high"] = estimates.run_interval(row)
     row["kl_scale_max"] = _nice(row.get("p999_kl"))
     row["surprisal_scale_max"] = _nice(row.get("p999_surprisal"))
     return row

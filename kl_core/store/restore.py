@@ -26,7 +26,7 @@ from kl_core.records import (
     TokenDist,
     TokenMeasures,
 )
-from kl_core.store import forms
+from kl_core.store import estimates, forms, schema
 from kl_core.store.query import Cursor, Query
 from kl_core.store.rows import FROM_MEASURES
 
@@ -108,8 +108,10 @@ def _prompts(cursor: Cursor) -> Iterator[list[dict[str, Any]]]:
 
 
 def _heads(cursor: Cursor, first: int, last: int) -> list[dict[str, Any]]:
+    estimated = ", ".join((*schema.ESTIMATE, *(schema.PROMPT + name for name in schema.ESTIMATE)))
     sql = f"""SELECT response_id, prompt_id, slot, file, entry, entries_in_file, prompt_json, text,
-                     provider, model, finish_reason, reasoning, error, measure, model1, model2
+                     provider, model, finish_reason, reasoning, error, measure, model1, model2,
+                     {estimated}
               FROM responses WHERE prompt_id BETWEEN ? AND ? AND {_SCORED}
               ORDER BY prompt_id, slot"""
     return Query(sql, (first, last)).rows(cursor)
@@ -149,7 +151,8 @@ def _entries(heads: list[dict[str, Any]], tokens: dict[int, pa.Table]) -> Iterat
             first["model1"],
             tuple(one.response for one in scored),
         )
-        yield ScoredEntry(entry, first["model1"], first["model2"], scored)
+        estimate = estimates.from_columns(first, schema.PROMPT)
+        yield ScoredEntry(entry, first["model1"], first["model2"], scored, estimate)
 
 
 def _prompt(text: str) -> Prompt:
@@ -178,6 +181,7 @@ def _response(row: dict[str, Any], table: pa.Table | None) -> ScoredResponse:
         _measures(table),
         row["measure"],
         spans if any(spans) else (),
+        estimates.from_columns(row),
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from kl_core.measures import position_keys, unscored
 from kl_core.numeric.divergence import normalized_kl
 from kl_core.records import Response, ScoredEntry, ScoredResponse, TokenDist, prompt_text
-from kl_core.store import forms, schema
+from kl_core.store import estimates, forms, schema
 
 _SCALARS = ("response_id", "position", "token", "piece", "data", "token_id", "special")
 _MARKS = ("rank1", "rank2", "censored", "same_top", "reason", "span_start", "span_end")
@@ -187,6 +187,8 @@ class ResponseRows:
                 "measure": scored.measure,
                 "model1": entry.model1,
                 "model2": entry.model2,
+                **estimates.columns(scored.estimate),
+                **estimates.columns(entry.estimate, schema.PROMPT),
             }
         )
 

@@ -193,7 +193,7 @@ def heads_query() -> Query:
     """Two rows, side A and B: counts, models, measure and scale of each run."""
     columns = (
         "prompts, responses, tokens, scored_tokens, measure, model1, model2, mean_kl, "
-        "mean_reverse, mean_surprisal2, p999_kl, listed1, listed2"
+        "mean_reverse, mean_surprisal2, p999_kl, listed1, listed2, not_asked"
     )
     return Query(
         f"SELECT 'A' AS side, {columns} FROM run_a.summary "

@@ -6,7 +6,7 @@ A run's database (build.py) has the same `tokens`, and `responses`, `prompts`,
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 NORMALIZED_MIN_KL = 0.01
 """Nats below which KL/(H1+H2) divides noise by noise: such tokens do not count for it."""
 
@@ -80,6 +80,19 @@ TOKENS = pa.schema(
     ]
 )
 
+# records.Estimate, where a budget asked at some positions only: of the response, and with
+# PROMPT before the name of its whole prompt. `est_of` is NULL where there is none.
+ESTIMATE = {
+    "est_kl": pa.float64(),
+    "est_low": pa.float64(),
+    "est_high": pa.float64(),
+    "est_variance": pa.float64(),
+    "est_asked": pa.int64(),
+    "est_of": pa.int64(),
+    "est_cap": pa.float64(),
+}
+PROMPT = "prompt_"
+
 RESPONSES = pa.schema(
     [
         ("response_id", pa.int64()),
@@ -99,6 +112,8 @@ RESPONSES = pa.schema(
         ("measure", pa.string()),
         ("model1", pa.string()),
         ("model2", pa.string()),
+        *ESTIMATE.items(),
+        *[(PROMPT + name, kind) for name, kind in ESTIMATE.items()],
     ]
 )
 

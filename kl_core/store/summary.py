@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from kl_core.store import queries, runs
+from kl_core.store import queries, runs, spending
 from kl_core.store.query import Cursor
 
 TOP_PROMPTS = 10
@@ -23,6 +23,9 @@ _FIGURES = {
     "coverage": "coverage",
     "censored_tokens": "censored",
 }
+
+
+_CALLS = ("made", "reused", "failed", "retried")
 
 
 def run_summary(run_dir: Path) -> dict[str, Any]:
@@ -51,8 +54,9 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
     }
     if figures.get("measure") or info.kind != "import":
         result |= {name: json_number(figures.get(key)) for name, key in _FIGURES.items()}
-        # local and imported runs make no calls; sources that do will count them
-        result["calls"] = {"made": 0, "reused": 0, "failed": 0, "retried": 0}
+        stats = spending.read_stats(run_dir)  # all 0 for local and imported runs
+        result["calls"] = {name: getattr(stats, name) for name in _CALLS}
+        result["estimate"] = _estimate(figures)
         result["top_prompts"] = _top_prompts(cursor)
     rows = queries.problems(cursor, limit=2**62).to_pylist()
     result["problems"] = [
@@ -85,6 +89,26 @@ def json_number(value: Any) -> Any:
     return value
 
 
+def _estimate(figures: dict[str, Any]) -> dict[str, Any] | None:
+    """The run's mean as a sample of its positions tells it, None where all were asked."""
+    if figures.get("est_of") is None:
+        return None
+    return {
+        "mean_kl": json_number(figures["est_kl"]),
+        "low": json_number(figures["est_low"]),
+        "high": json_number(figures["est_high"]),
+        "asked": figures["est_asked"],
+        "of": figures["est_of"],
+        "cap": json_number(figures["est_cap"]),
+    }
+
+
+def _interval(row: dict[str, Any]) -> dict[str, Any]:
+    if row["est_of"] is None:
+        return {}
+    return {"low": json_number(row["est_low"]), "high": json_number(row["est_high"])}
+
+
 def _top_prompts(cursor: Cursor) -> list[dict[str, Any]]:
     rows = queries.prompts(cursor, "mean_kl", limit=TOP_PROMPTS).to_pylist()
     return [
@@ -93,6 +117,7 @@ def _top_prompts(cursor: Cursor) -> list[dict[str, Any]]:
             "mean_kl": json_number(row["mean_kl"]),
             "lower": json_number(row["mean_lower"]),
             "tokens": row["tokens"],
+            **_interval(row),
         }
         for row in rows
         if row["mean_kl"] is not None

@@ -25,16 +25,19 @@ _CLICK = {
 
 def caption(name: str, rows: Rows, facts: dict[str, Any], summary: dict[str, Any]) -> str:
     """Everything under one chart. Only figures and our own words: captions obey markdown."""
-    parts = [_finding(name, rows, summary), CHARTS[name].help, left_out(name, facts)]
+    parts = [_finding(name, rows, summary), CHARTS[name].help, words.asked_only(name, summary)]
+    parts.append(left_out(name, facts, summary.get("not_asked") or 0))
     parts += _about(name, rows)
     parts.append(_CLICK[name])
     return " ".join(part for part in parts if part)
 
 
-def left_out(name: str, facts: dict[str, Any]) -> str:
+def left_out(name: str, facts: dict[str, Any], not_asked: int = 0) -> str:
     """Tokens without a finite value, in words; empty where there are none."""
-    infinite, missing = facts["infinite"], facts["missing"]
+    infinite, missing = facts["infinite"], facts["missing"] - not_asked
     parts = []
+    if not_asked and name not in words.BY_ESTIMATE:
+        parts.append(f"{figures.counted(not_asked, 'token')} not asked")
     if infinite:
         shown = "is in the last bar" if name == "histogram" else "left out"
         parts.append(f"{figures.counted(infinite, 'token')} of infinite value {shown}")

@@ -20,6 +20,7 @@ from kl_core.ui import (
     charts_captions,
     charts_card,
     charts_clicks,
+    estimates,
     figures,
     response_view,
 )
@@ -104,7 +105,7 @@ def by_position(
         lambda position: place.go(int(_first(position))),
         title,
     )
-    left_out = _left_out(values)
+    left_out = _left_out(values, row.get("not_asked") or 0)
     st.caption(
         f"{title}{f', in {unit}' if unit else ''}; click a position to go to that token.{left_out}"
     )
@@ -124,10 +125,12 @@ def small_histogram(
     if not rows:
         st.caption(_nothing(summary))
     elif certified:
+        missing -= summary.get("not_asked") or 0
         chart = f"histogram_lower_{info.id}"
         st.plotly_chart(drawn, key=chart, config=charts_card.config(info.id, "histogram_lower"))
         without = f" {missing:,} without a bound left out." if missing else ""
-        st.caption(f"Certified KL of every token; both axes are logarithmic.{without}")
+        which = "asked " if estimates.partial(summary) else ""
+        st.caption(f"Certified KL of every {which}token; both axes are logarithmic.{without}")
     else:
         _figure(info, "histogram", table, drawn, summary, place, "small_histogram")
         facts = chart_queries.facts(cached.cursor(info.path))
@@ -226,7 +229,8 @@ def _open_response(info: RunInfo, summary: dict[str, Any], place: Explore) -> No
         said = (
             f"{name[0].upper()}{name[1:]} by position in response {row['slot'] + 1} of the prompt"
         )
-        st.caption(f"{said} open under Prompts.{_left_out(values)} Click a position for its token.")
+        left_out = _left_out(values, row["not_asked"])
+        st.caption(f"{said} open under Prompts.{left_out} Click a position for its token.")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -245,9 +249,18 @@ def _over(facts: dict[str, Any], summary: dict[str, Any]) -> str:
     value = "KL of model 2 from model 1" if summary.get("measure") else "Surprisal of model 1"
     estimated = "; ≈ is estimated from the models' top-k lists" if words.sign(summary) else ""
     return (
-        f"{value} of {figures.count(facts['tokens'])} tokens, in nats{estimated}. "
+        f"{value} of {_tokens(facts, summary)}, in nats{estimated}. "
         "Intervals are 95 %, with the prompts as clusters: tokens of a prompt are not independent; "
         "they are drawn no further down than 0."
+    )
+
+
+def _tokens(facts: dict[str, Any], summary: dict[str, Any]) -> str:
+    if not estimates.partial(summary):
+        return f"{figures.count(facts['tokens'])} tokens"
+    return (
+        f"{figures.count(facts['tokens'] - facts['missing'])} asked tokens; responses, providers, "
+        "models and finish reasons by their estimates"
     )
 
 
@@ -260,9 +273,13 @@ def _nothing(summary: dict[str, Any]) -> str:
     )
 
 
-def _left_out(values: Sequence[float | str | None]) -> str:
+def _left_out(values: Sequence[float | str | None], not_asked: int = 0) -> str:
+    """What a chart by position does not show; surprisal is known where nobody was asked."""
     infinite, missing = positions.counts(values)
+    not_asked = not_asked if missing >= not_asked else 0
+    missing -= not_asked
     parts = [f"hatched: {infinite:,} infinite"] if infinite else []
+    parts += [f"{not_asked:,} not asked"] if not_asked else []
     parts += [f"{missing:,} without a value left out"] if missing else []
     return f" {'; '.join(parts).capitalize()}." if parts else ""
 

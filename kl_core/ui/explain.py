@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from kl_core.records import NOT_ASKED
 from kl_core.ui import explain_kinds, panel_terms
 from kl_core.ui.explain_kinds import Around
 from kl_core.ui.figures import at_least, down, nats, nearest, ordinal
 
 _SHORT_LIST, _RUNAWAY = 5, 5
+_NOT_ASKED = (
+    "the run's budget was for some positions, drawn by chance, and this one was not drawn. What is "
+    "unknown here is in the intervals of the estimated means; nothing is wrong with the token."
+)
 Sentence = list[tuple[str, bool]]
 
 
@@ -39,6 +44,8 @@ def _headline(token: dict[str, Any], measure: str, around: Around) -> Sentence:
             ("No KL here, an alignment span: ", True),
             (explain_kinds.span(token, around), False),
         ]
+    if kl is None and token["reason"] == NOT_ASKED:
+        return [("Model 2 was not asked here: ", True), (_NOT_ASKED, False)]
     if kl is None:
         reason = token["reason"] or "the two sides could not be aligned here"
         bound = f" Certainly it is ≥ {at_least(lower)} nats." if lower is not None else ""

@@ -14,6 +14,7 @@ from kl_core.ui import (
     cached,
     carry_out,
     charts_view,
+    estimates,
     export_view,
     figures,
     notes_view,
@@ -92,7 +93,8 @@ def _counts(info: RunInfo, summary: dict[str, Any], place: Explore, found: int |
     mean = run_mean(summary)
     with st.container(key="counts", gap=None):
         said = " · ".join([*parts, mean] if mean else parts)
-        st.caption(said, help=MEAN_HELP if mean else None)
+        about = ESTIMATE_HELP if estimates.is_one(summary) else MEAN_HELP
+        st.caption(said, help=about if mean else None)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             problems.button(info.path)
             notes_view.popover(info.path, place)
@@ -104,12 +106,22 @@ MEAN_HELP = (
     "interval takes prompts as independent and the tokens within a prompt as not."
 )
 
+ESTIMATE_HELP = (
+    "Mean KL(1‖2) over all tokens of the run that could be asked, in nats, estimated from those "
+    "that were, with its 95 % interval over other draws of positions in the same responses."
+)
+
 
 def run_mean(summary: dict[str, Any]) -> str:
-    """The run's mean with its interval: `mean KL ≈ 0.0124 ± 0.0031`; empty without one."""
+    """The run's mean with its interval: `mean KL ≈ 0.0124 ± 0.0031`; empty without one.
+
+    Estimated from some positions it is `mean KL ≈ 0.21 (0.05 – 1.3)`.
+    """
     mean, error = summary.get("mean_kl"), summary.get("se_kl")
     if mean is None:
         return ""
+    if estimates.is_one(summary):
+        return f"mean KL ≈ {figures.nats(mean)}{estimates.within(summary)}"
     sign = "" if summary.get("measure") == "full" else "≈ "
     half = half_width(error, summary.get("scored_prompts"))
     interval = f" ± {figures.nats(half)}" if half else ""

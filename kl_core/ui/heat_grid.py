@@ -14,6 +14,7 @@ from kl_core.ui import visible
 from kl_core.ui.heat_grid_js import CSS, JS
 
 Value = float | str | None
+NOT_ASKED = "not asked"
 
 
 @cache
@@ -35,8 +36,8 @@ def build(
     """The grid's `data`; equal arguments give equal data.
 
     Args:
-        rows: (label, one value a position) of each row; None where not known, "inf" and
-            "-inf" as strings; rows may differ in length.
+        rows: (label, one value a position) of each row; None where not known, NOT_ASKED where
+            a budget left it out, "inf" and "-inf" as strings; rows may differ in length.
         top: value of full colour, the same as in the text beside it.
         identity: names what is drawn, so that the browser keeps it while the selection moves.
         signed: positive values blue, negative red.

@@ -26,7 +26,7 @@ canvas:focus-visible { outline: 2px solid color-mix(in srgb, var(--st-text-color
 """
 
 _GRID = r"""
-const ROW = 17, GAP = 2;
+const ROW = 17, GAP = 2, UNASKED = 'not asked';
 const grids = new WeakMap();
 export default function ({ parentElement, data, setStateValue }) {
   let grid = grids.get(parentElement);
@@ -107,7 +107,12 @@ class Grid {
     return [row, Math.max(0, Math.min(this.wide - 1, at))];
   }
 
-  size(row, at) { return Math.abs(finite(this.data.rows[row][at] ?? null) ?? 0); }
+  value(row, at) {
+    const raw = this.data.rows[row][at] ?? null;
+    return raw === UNASKED ? null : finite(raw);
+  }
+
+  size(row, at) { return Math.abs(this.value(row, at) ?? 0); }
 
   peak(row, at) {
     const values = this.data.rows[row];
@@ -138,7 +143,7 @@ class Grid {
     }
     const token = data.tokens ? ` "${data.tokens[row][at]}"` : '';
     this.said.textContent = `${data.labels[row]}, position ${at}${token}: ${data.measure} `
-      + (values[at] === null ? 'not known' : nats(values[at]));
+      + (values[at] === null ? 'not known' : values[at] === UNASKED ? UNASKED : nats(values[at]));
   }
 
   key(e) {
@@ -176,10 +181,12 @@ class Grid {
       ctx.globalAlpha = .06;
       ctx.fillStyle = text;
       ctx.fillRect(0, y, values.length * step, ROW);
-      const high = new Map();
+      const high = new Map(), partly = values.includes(UNASKED);
       values.forEach((raw, i) => {
-        const v = finite(raw);
+        const v = this.value(row, i);
         if (v === null) return;
+        // where some were not asked, those that were stand out whatever their value
+        if (partly) ctx.fillRect(Math.floor(i * step), y, Math.max(bar, 2), ROW);
         const x = Math.floor(i * step), known = high.get(x);
         if (known === undefined || Math.abs(v) > Math.abs(known)) high.set(x, v);
       });

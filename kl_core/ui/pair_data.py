@@ -12,10 +12,19 @@ from typing import Any
 
 import pyarrow as pa
 
+from kl_core.records import NOT_ASKED as NOT_ASKED_REASON
 from kl_core.store.pair_figures import Figure
 from kl_core.ui import figures, visible
 from kl_core.ui.pair_scale import Scale
-from kl_core.ui.token_data import BREAK, CENSORED, CONTINUES, PARAGRAPH, SPECIAL, UNSCORED
+from kl_core.ui.token_data import (
+    BREAK,
+    CENSORED,
+    CONTINUES,
+    NOT_ASKED,
+    PARAGRAPH,
+    SPECIAL,
+    UNSCORED,
+)
 
 Value = float | str | None
 
@@ -66,7 +75,9 @@ def short(figure: Figure) -> str:
 
 def _flag(columns: dict[str, list[Any]], place: int, text: str | None) -> int:
     flag = CENSORED if columns["censored_a"][place] or columns["censored_b"][place] else 0
-    flag |= UNSCORED if columns["difference"][place] is None else 0
+    left_out = NOT_ASKED_REASON in (columns["reason_a"][place], columns["reason_b"][place])
+    if columns["difference"][place] is None:
+        flag |= NOT_ASKED if left_out else UNSCORED
     flag |= SPECIAL if columns["special"][place] else 0
     if text is None:
         return flag | CONTINUES

@@ -13,7 +13,7 @@ import pyarrow as pa
 import streamlit as st
 
 from kl_core.store import queries
-from kl_core.ui import cached, figures, prompt_text, table_request
+from kl_core.ui import cached, estimates, figures, prompt_text, table_request
 from kl_core.ui.state import Explore
 from kl_core.ui.table_request import FIGURES, Figure, TableRequest
 
@@ -43,6 +43,7 @@ def show(
     )
     if place.prompt is None:
         place.choose_prompt(table["prompt_id"][0].as_py())
+    table = _with_intervals(table)
     key = f"prompts_{run_dir.name}_{_order_key(request)}_{offset}"
     columns = columns_shown(request, table)
     config = _config(request, _largest(run_dir, request), summary, columns)
@@ -91,6 +92,15 @@ def _grid(
     )
 
 
+def _with_intervals(table: pa.Table) -> pa.Table:
+    """The same with the texts `interval` and `asked` of each row's estimate."""
+    rows = table.select(["est_low", "est_high", "est_asked", "est_of"]).to_pylist()
+    said = [estimates.interval(row) or figures.MISSING for row in rows]
+    shares = [row["est_asked"] / row["est_of"] if row["est_of"] else None for row in rows]
+    table = table.append_column("interval", pa.array(said, pa.string()))
+    return table.append_column("asked", pa.array(shares, pa.float64()))
+
+
 def _marked(table: pa.Table, rows: list[int]) -> Any:
     """The table with the chosen row tinted."""
     frame: pd.DataFrame = table.to_pandas()
@@ -105,7 +115,7 @@ def _marked(table: pa.Table, rows: list[int]) -> Any:
     styled: Any = frame.style.apply(tint, axis=None)
     for name in frame.columns:
         kind = FIGURES[name].kind if name in FIGURES else ""
-        kind = "narrow" if name == "max_kl" else kind
+        kind = {"max_kl": "narrow", "asked": "share"}.get(name, kind)
         if kind in _PRINTED:
             styled = styled.format(_PRINTED[kind], subset=[name])
     return styled
@@ -129,10 +139,14 @@ _PRINTED = {
 def columns_shown(request: TableRequest, table: pa.Table) -> list[str]:
     """Column names in the order of the table; the sort column comes first.
 
-    Coverage is left out where every row of the table is covered in full.
+    Coverage is left out where every row of the table is covered in full. Estimated means
+    have their interval and the share that was asked instead of maximum, responses, coverage.
     """
     scored = request.measure is not None
     second = [name for name in ("max_kl",) if scored and name != request.lead]
+    if request.estimated:
+        second = ["interval"] if request.lead in _WITH_INTERVAL else second
+        return [request.lead, *second, "spark", "prompt", "asked"]
     partly = any(share is None or share < 1 for share in table["coverage"].to_pylist())
     tail = (["coverage"] if partly else []) if scored else ["with_logprobs"]
     tail = [name for name in tail if name != request.lead]
@@ -140,13 +154,21 @@ def columns_shown(request: TableRequest, table: pa.Table) -> list[str]:
     return [request.lead, *second, "spark", "prompt", *count, *tail]
 
 
+_WITH_INTERVAL = ("mean_kl", "est_low", "se_kl")
+
+
 def _config(
     request: TableRequest, top: float, summary: dict[str, Any], shown: list[str]
 ) -> dict[str, Any]:
     number, config = st.column_config.NumberColumn, st.column_config
+    known = FIGURES | table_request.figures_of(summary)
     scale = "surprisal_scale_max" if request.measure is None else "kl_scale_max"
     columns: dict[str, Any] = {
-        "max_kl": number("max", width=50, help=FIGURES["max_kl"].help),
+        "max_kl": number("max", width=50, help=known["max_kl"].help),
+        "interval": config.TextColumn("95 %", width=98, help=f"{estimates.INTERVAL_HELP}, nats"),
+        "asked": number(
+            "asked", width=48, help="Share of the positions at which model 2 was asked"
+        ),
         "spark": config.LineChartColumn(
             "positions",
             width=74,
@@ -157,25 +179,26 @@ def _config(
             "one scale for all rows",
         ),
         "prompt": config.TextColumn("prompt"),
-        "n_responses": number("resp.", width=40, help=FIGURES["n_responses"].help),
+        "n_responses": number("resp.", width=40, help=known["n_responses"].help),
         "with_logprobs": number("usable", width=52, help="Responses with log-probabilities"),
-        "coverage": number("cov.", width=48, help=FIGURES["coverage"].help),
-        request.lead: _lead(request.lead, FIGURES[request.lead], top),
+        "coverage": number("cov.", width=48, help=known["coverage"].help),
+        request.lead: _lead(request.lead, known[request.lead], top, request.estimated),
     }
     used = sum(columns[name]["width"] for name in shown if name != "prompt")
     columns["prompt"]["width"] = max(_TABLE_PX - used, _PROMPT_PX)
     return columns
 
 
-def _lead(name: str, figure: Figure, top: float) -> Any:
+def _lead(name: str, figure: Figure, top: float, estimated: bool = False) -> Any:
     """The column of the order: a bar, or a number where there are two signs."""
-    width = min(max(78, 22 + 7 * len(figure.label)), 118)
+    width = min(max(94 if estimated else 78, 22 + 7 * len(figure.label)), 118)
     if name == "mean_log_ratio":
         return st.column_config.NumberColumn(figure.label, width=width, help=figure.help)
     formats = {"count": "%d", "share": "percent"}
+    plain = "≈ %.3g" if estimated and name in ("mean_kl", "total_kl") else "%.3g"
     return st.column_config.ProgressColumn(
         figure.label,
-        format=formats.get(figure.kind, "%.3g"),
+        format=formats.get(figure.kind, plain),
         min_value=0,
         max_value=1 if figure.kind == "share" else top,
         width=width,

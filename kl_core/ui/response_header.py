@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from kl_core.ui import visible
+from kl_core.ui import estimates, visible
 from kl_core.ui.browser_js import ELEMENTS
 from kl_core.ui.explain import runs_low
 from kl_core.ui.figures import at_least, count, nats, percent
@@ -74,7 +74,8 @@ _STATS_JS = r"""
 export default function ({ parentElement, data }) {
   let stats = parentElement.querySelector('.stats');
   if (!stats) { stats = make('div', 'stats'); parentElement.append(stats); }
-  stats.style.maxWidth = data.length * 105 + 'px';
+  const beyond = data.reduce((sum, [value]) => sum + Math.max(0, value.length - 8), 0);
+  stats.style.maxWidth = data.length * 105 + beyond * 9 + 'px';
   stats.replaceChildren(...data.map(([value, label, help]) => {
     const stat = make('div', 'stat');
     stat.title = help;
@@ -122,6 +123,8 @@ def stats(response: dict[str, Any], measure: str | None) -> list[Stat]:
             ),
             (tokens, "tokens", "Positions with log-probabilities in the file."),
         ]
+    if estimates.partial(response):
+        return _of_a_part(response, tokens, measure == "full")
     exact = measure == "full"
     sign = "" if exact else "≈ "
     scored = f"tokens, {percent(response['coverage'])} scored"
@@ -137,6 +140,38 @@ def stats(response: dict[str, Any], measure: str | None) -> list[Stat]:
         (tokens, scored, "All log-probability entries, and the share that has a KL."),
         *([] if exact else [censored]),
     ]
+
+
+def _of_a_part(response: dict[str, Any], tokens: str, exact: bool) -> list[Stat]:
+    """The estimate with its interval, then what the asked tokens say."""
+    sign, one = "" if exact else "≈ ", estimates.is_one(response)
+    asked = estimates.asked(response) if one else count(response["scored_tokens"])
+    return [
+        *(_estimated_means(response, exact) if one else []),
+        (sign + nats(response["max_kl"]), "max asked", "The largest KL at an asked token."),
+        (sign + nats(response["median_kl"]), "median asked", "Half of the asked tokens lie below."),
+        (
+            asked,
+            "tokens asked",
+            f"Positions at which model 2 was asked, of those where it could be; {tokens} in all.",
+        ),
+    ]
+
+
+def _estimated_means(response: dict[str, Any], exact: bool) -> list[Stat]:
+    estimate = (
+        "Mean KL(model 1‖model 2) over all tokens that could be asked, estimated from those that "
+        "were, without bias; in brackets its 95 % interval."
+    )
+    if runs_low(response["mean_kl"], response["mean_lower"]):
+        estimate += " It lies below the certified bound here: trust the bound."
+    certified = (
+        "No pair of full distributions that agrees with the lists has a smaller mean; a token "
+        "that was not asked counts as 0."
+    )
+    bound = ("≥ " + at_least(response["mean_lower"]), "mean KL, certified, nats", certified)
+    mean = f"≈ {nats(response['mean_kl'])}{estimates.within(response)}"
+    return [(mean, "mean KL, estimate, nats", estimate), *([] if exact else [bound])]
 
 
 def _exact_means(response: dict[str, Any]) -> list[Stat]:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from kl_core.store import queries
-from kl_core.ui import cached, figures, response_text, token_cache, token_view
+from kl_core.ui import cached, estimates, figures, response_text, token_cache, token_view
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MeasureName
 
@@ -86,7 +86,9 @@ def _head(row: Row) -> None:
     mean = row["mean_kl"] if row["mean_kl"] is not None else row["mean_surprisal1"]
     what = "mean KL" if row["mean_kl"] is not None else "mean surprisal"
     tokens = figures.counted(row["tokens"], "token")
-    st.caption(f"Response {row['slot'] + 1} · {what} {figures.nats(mean)} · {tokens}")
+    about = "≈ " if estimates.is_one(row) else ""
+    mean_said = f"{what} {about}{figures.nats(mean)}{estimates.within(row)}"
+    st.caption(f"Response {row['slot'] + 1} · {mean_said} · {tokens}")
 
 
 def _second(run_dir: Path, row: Row, measure: MeasureName, place: Explore) -> None:

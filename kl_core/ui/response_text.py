@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.ui import cached, figures, look, token_cache, token_view
+from kl_core.ui import cached, estimates, figures, look, token_cache, token_view
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MeasureName
 
@@ -19,7 +19,8 @@ def label(row: Row, total: int) -> str:
     """One line for the picker: number, mean, provider, or that it cannot be scored."""
     parts = [f"Response {row['slot'] + 1} of {total}"]
     if row["mean_kl"] is not None:
-        parts.append(f"KL {figures.nats(row['mean_kl'])}")
+        about = "≈ " if estimates.is_one(row) else ""
+        parts.append(f"KL {about}{figures.nats(row['mean_kl'])}")
     elif row["error"]:
         parts.append("not scored")
     if row["provider"]:

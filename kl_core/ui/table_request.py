@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from kl_core.store.filters import PromptFilter
 from kl_core.store.schema import NORMALIZED_MIN_KL
-from kl_core.ui import filter_form
+from kl_core.ui import estimates, filter_form
 from kl_core.ui.inputs import pick
 from kl_core.ui.state import Explore
 
@@ -54,6 +54,9 @@ FIGURES = {
     "mean_log_ratio": Figure(
         "log-ratio", "Mean of ln P − ln Q of the sampled tokens, nats; signed"
     ),
+    "est_low": Figure(
+        "95 % from", "Lower end of the 95 % interval of the mean KL: safely divergent, nats"
+    ),
     "se_kl": Figure("± of the mean", "Standard error of the mean KL over the responses, nats"),
     "top1_agreement": Figure(
         "same first choice", "Share of tokens where both models have the same first choice", "share"
@@ -71,16 +74,25 @@ FIGURES = {
 }
 _RAW = ("mean_surprisal1", "mean_entropy1", "tokens", "n_responses")
 _NEVER_FULL = ("mean_lower", "censored_share")
+# what a budget leaves as it is: of every token, or said anew
+_OF_ALL = ("mean_surprisal1", "mean_entropy1", "tokens", "coverage", "n_responses", "est_low")
+_ESTIMATED = {
+    "mean_kl": "Mean KL(1‖2), estimated from the asked tokens, nats",
+    "total_kl": "Sum of the KL over all tokens that could be asked, estimated, nats",
+    "mean_lower": "Certified bound of the mean KL, nats: a token that was not asked counts as 0",
+    "se_kl": "Standard error of the mean KL over other draws of positions, nats",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class TableRequest:
-    """Which prompts, in which order."""
+    """Which prompts, in which order; `estimated` where means have intervals."""
 
     sort: str
     descending: bool
     where: PromptFilter
     measure: str | None = None
+    estimated: bool = False
 
     @property
     def lead(self) -> str:
@@ -94,13 +106,26 @@ def figures_of(summary: dict[str, Any]) -> dict[str, Figure]:
     measure = summary.get("measure")
     if measure is None:
         return {name: FIGURES[name] for name in _RAW}
-    always = ("se_kl", "tokens", "coverage", "n_responses")
-    return {
+    always: tuple[str, ...] = ("se_kl", "tokens", "coverage", "n_responses")
+    always += ("est_low",) if estimates.is_one(summary) else ()
+    known = {
         name: figure
         for name, figure in FIGURES.items()
         if (name in always or summary.get(name) is not None)
         and not (measure == "full" and name in _NEVER_FULL)
     }
+    if not estimates.partial(summary):
+        return known
+    return {name: _of_a_part(name, figure) for name, figure in known.items()}
+
+
+def _of_a_part(name: str, figure: Figure) -> Figure:
+    """The figure as it stands where not every position was asked."""
+    if name in _ESTIMATED:
+        return replace(figure, help=_ESTIMATED[name])
+    if name in _OF_ALL:
+        return figure
+    return replace(figure, help=f"{figure.help}. {estimates.ASKED_ONLY}")
 
 
 def ask(run_dir: Path, summary: dict[str, Any], place: Explore) -> TableRequest:
@@ -119,7 +144,11 @@ def ask(run_dir: Path, summary: dict[str, Any], place: Explore) -> TableRequest:
         with filters:
             filter_form.popover(run_dir, known, place)
     return TableRequest(
-        sort, place.order != "asc", filter_form.where(run_dir, place), summary.get("measure")
+        sort,
+        place.order != "asc",
+        filter_form.where(run_dir, place),
+        summary.get("measure"),
+        estimates.is_one(summary),
     )
 
 

@@ -10,9 +10,10 @@ import streamlit as st
 from kl_core.store import queries, reading_queries
 from kl_core.ui import cached, token_data
 from kl_core.ui.colour_scale import Scale
+from kl_core.ui.heat_grid import NOT_ASKED
 from kl_core.ui.token_data import MeasureName
 
-GridRow = tuple[int, int, list[Any]]  # slot, response_id, one value a position
+GridRow = tuple[int, int, list[Any]]  # slot, response_id, one value a position (heat_grid.Value)
 
 
 def scale(run_dir: Path, measure: MeasureName, text: str | None = None) -> Scale:
@@ -58,4 +59,9 @@ def grid_rows(run_dir: Path, prompt_id: int, measure: MeasureName) -> list[GridR
 def _grid_rows(run_dir: str, version: str, prompt_id: int, measure: MeasureName) -> list[GridRow]:
     query = reading_queries.values_query(prompt_id, measure)
     rows = query.rows(cached.cursor(Path(run_dir)))
-    return [(row["slot"], row["response_id"], row["values"]) for row in rows if row["tokens"]]
+    return [(row["slot"], row["response_id"], _values(row)) for row in rows if row["tokens"]]
+
+
+def _values(row: dict[str, Any]) -> list[Any]:
+    pairs = zip(row["values"], row["asked"], strict=True)
+    return [value if asked or value is not None else NOT_ASKED for value, asked in pairs]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from kl_core.records import NOT_ASKED as NOT_ASKED_REASON
 from kl_core.store.schema import NORMALIZED_MIN_KL
 from kl_core.ui import visible
 from kl_core.ui.colour_scale import Scale, choose
@@ -21,6 +22,7 @@ __all__ = ["MEASURES", "MeasureName", "build", "coloured", "measures_for", "scal
 
 CENSORED, UNSCORED, SPECIAL, CONTINUES, BREAK, PARAGRAPH = 1, 2, 4, 8, 16, 32
 SPAN, SPAN_FIRST, SPAN_LAST = 64, 128, 256
+NOT_ASKED = 512
 COLUMNS = (
     "token",
     "data",
@@ -141,7 +143,8 @@ def _flags(columns: Mapping[str, list[Any]], joined: Sequence[str | None], raw: 
     for place, text in enumerate(joined):
         flag = CENSORED if columns["censored"][place] else 0
         unscored = columns["logprob1"][place] is None if raw else _no_value(columns, place)
-        flag |= UNSCORED if unscored else 0
+        left_out = columns["reason"][place] == NOT_ASKED_REASON
+        flag |= (NOT_ASKED if left_out else UNSCORED) if unscored else 0
         flag |= SPECIAL if columns["special"][place] else 0
         flag |= CONTINUES if text is None else 0
         if text and text.endswith("\n") and not columns["special"][place]:
@@ -164,8 +167,15 @@ def _no_value(columns: Mapping[str, list[Any]], place: int) -> bool:
 
 
 def _reasons(columns: Mapping[str, list[Any]], name: MeasureName) -> dict[str, str]:
-    """Position → why it has no value, and what an alignment span covers."""
-    out = {str(i): text for i, text in enumerate(columns["reason"]) if text}
+    """Position → why it has no value, and what an alignment span covers.
+
+    Positions that were not asked are many, and their flag says it.
+    """
+    out = {
+        str(i): text
+        for i, text in enumerate(columns["reason"])
+        if text and text != NOT_ASKED_REASON
+    }
     for place, start in enumerate(columns["span_start"]):
         if start is not None:
             end = columns["span_end"][place]

@@ -92,6 +92,7 @@ Object.assign(View.prototype, {
     if (flag & SPECIAL) cls += ' special';
     if (flag & CENSORED) cls += ' hatched';
     if (flag & UNSCORED) cls += ' unscored';
+    if (flag & NOT_ASKED && value === null) cls += ' unasked';
     if (flag & SPAN) cls += ' span' + (flag & SPAN_FIRST ? ' first' : '')
       + (flag & SPAN_LAST ? ' last' : '');
     if (value !== null) {

@@ -52,6 +52,9 @@ Object.assign(View.prototype, {
       make('span', '', 'only bounded')]);
     if (any(UNSCORED)) parts.push([make('span', 'unscored', 'dotted'),
       make('span', '', 'not scored')]);
+    if (d.flags.some((f, i) => f & NOT_ASKED && this.value(i) === null)) {
+      parts.push([make('span', 'unasked', 'pale'), make('span', '', 'not asked')]);
+    }
     if (any(SPAN)) parts.push([make('span', 'span first last', 'joined above'),
       make('span', '', 'one span, compared as a whole')]);
     if (this.soft && !this.cells) parts.push([make('span', '',
@@ -79,6 +82,7 @@ Object.assign(View.prototype, {
     if (flag & SPECIAL) said.push('special token');
     if (flag & CENSORED) said.push('outside the list of model 2, only bounded');
     if (flag & UNSCORED) said.push('not scored');
+    if (this.unasked(i)) said.push('not asked');
     if (flag & CONTINUES) said.push('continues a character');
     if (d.reasons[i]) said.push(d.reasons[i]);
     el.setAttribute('aria-label', said.join(', '));
@@ -96,6 +100,11 @@ Object.assign(View.prototype, {
     this.naming = setTimeout(some, 1500);
   },
 
+  // a note that says so already is not said twice
+  unasked(i) {
+    return this.data.flags[i] & NOT_ASKED && !(this.data.reasons[i] || '').includes('not asked');
+  },
+
   describe(i) {
     const d = this.data, parts = [`#${i} "${this.label(i)}"`];
     if (d.text[i].includes(OPEN) && /^[\ue000·\ue001]+$/.test(d.text[i])) {
@@ -109,6 +118,7 @@ Object.assign(View.prototype, {
     parts.push(`lnP ${nats(d.logprob1[i])}`);
     if (d.logprob2) parts.push(d.flags[i] & CENSORED ? 'lnQ outside the list'
       : `lnQ ${nats(d.logprob2[i])}`);
+    if (this.unasked(i)) parts.push('\nnot asked: outside the budget');
     if (d.reasons[i]) parts.push('\n' + d.reasons[i]);
     return parts.join('  ');
   },

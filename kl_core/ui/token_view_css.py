@@ -60,6 +60,7 @@ CSS = (
 .up.plus { border-bottom-color: var(--cool-line) }
 .up.minus { border-bottom: 4px double var(--hot-line) }
 .unscored { border-bottom: 2px dotted color-mix(in srgb, var(--st-text-color) 45%, transparent) }
+.unasked { color: color-mix(in srgb, var(--st-text-color) 68%, transparent) }
 .span { border-top: 2px solid color-mix(in srgb, var(--st-text-color) 60%, transparent);
   padding-top: 0; border-radius: 0 }
 .span.first { border-left: 2px solid color-mix(in srgb, var(--st-text-color) 60%, transparent) }

@@ -14,7 +14,8 @@ from kl_core.ui.token_lists_js import LISTS
 _HELPERS = r"""
 const STEPS = 24, OPEN = '\ue000';
 const CENSORED = 1, UNSCORED = 2, SPECIAL = 4, CONTINUES = 8, BREAK = 16, PARAGRAPH = 32,
-  SPAN = 64, SPAN_FIRST = 128, SPAN_LAST = 256;
+  SPAN = 64, SPAN_FIRST = 128, SPAN_LAST = 256,
+  NOT_ASKED = 512;
 const views = new WeakMap();
 
 """

@@ -13,6 +13,7 @@ from kl_core.errors import InputError
 from kl_core.formats.kl_results import ResultWriter, encode_result, result_name, statistics
 from kl_core.records import (
     Entry,
+    Estimate,
     Message,
     Position,
     Response,
@@ -43,6 +44,14 @@ def dists(draw):
     found = tuple(draw(st.lists(tokens(), min_size=size, max_size=size)))
     logprobs = tuple(draw(st.lists(st.floats(-30, 0), min_size=size, max_size=size)))
     return TokenDist(found, logprobs, draw(st.integers(0, size)))
+
+
+@st.composite
+def estimates(draw):
+    nats = st.floats(0, 50) | st.just(math.inf)  # NaN is no equal of itself: test_estimates.py
+    asked = draw(st.integers(0, 9))
+    figures = [draw(nats) for _ in range(4)]
+    return Estimate(*figures, asked, asked + draw(st.integers(0, 90)), draw(nats))
 
 
 @st.composite
@@ -78,6 +87,7 @@ def scored_responses(draw, index):
         TokenMeasures(**arrays),
         draw(st.sampled_from(["floor", "full", None])),
         spans if any(spans) else (),
+        draw(st.none() | estimates()),
     )
 
 
@@ -86,7 +96,7 @@ def scored_entries(draw):
     responses = tuple([draw(scored_responses(n)) for n in range(draw(st.integers(0, 2)))])
     prompt = tuple(draw(st.lists(st.builds(Message, TEXTS, TEXTS), max_size=2)))
     entry = Entry("a_kl.json", 0, 1, prompt, "one", tuple([r.response for r in responses]))
-    return ScoredEntry(entry, "one", "two", responses)
+    return ScoredEntry(entry, "one", "two", responses, draw(st.none() | estimates()))
 
 
 def _same(left, right):

@@ -6,18 +6,22 @@ import math
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from kl_core import measures
 from kl_core.records import (
+    NOT_ASKED,
     Entry,
+    Estimate,
     Message,
     Position,
     Problem,
     Response,
     ScoredEntry,
+    ScoredResponse,
     Token,
     TokenDist,
 )
@@ -254,3 +258,61 @@ def raw(root: Path) -> Path:
         for i in range(4)
     ]
     return write(root, entries, kind="import", short="raw00001")
+
+
+def estimate(values: Sequence[float], of: int, cap: float = 20.0) -> Estimate:
+    """Of a mean over `of` positions from those drawn, each equally likely and once."""
+    asked = len(values)
+    mean = float(np.mean(values))
+    spread = float(np.var(values, ddof=1)) if asked > 1 else math.nan
+    variance = (1 - asked / of) * spread / asked
+    reach = 4 * math.sqrt(variance) if asked > 1 else mean
+    return Estimate(mean, max(mean - reach, 0.0), mean + reach + 0.02, variance, asked, of, cap)
+
+
+def budgeted(index: int, prompt: str, far: dict[int, float], share: float = 0.2) -> ScoredEntry:
+    """A prompt of three responses of which model 2 was asked at a share of the positions.
+
+    The last token's bytes end inside a character, so that nothing could be asked there.
+    """
+    draw = random.Random(index)
+    made = []
+    for slot in range(3):
+        texts = [*prose(50 + 9 * index + 5 * slot, 7 * index + slot), token("<0xE2>", b"\xe2")]
+        askable = len(texts) - 1
+        asked = set(draw.sample(range(askable), max(2, round(share * askable))))
+        reasons = {i: NOT_ASKED for i in range(askable) if i not in asked}
+        reasons[askable] = "it begins inside a character, and only whole characters can be sent"
+        here = far if slot == 0 else {}
+        made.append(response(texts, here, slot, 100 * index + slot, reasons))
+    whole = entry(index, prompt, made)
+    responses = tuple(_estimated(one) for one in whole.responses)
+    values = [v for one in responses for v in _known(one)]
+    of = sum(one.estimate.of for one in responses if one.estimate)
+    return replace(whole, responses=responses, estimate=estimate(values, of))
+
+
+def _known(scored: ScoredResponse) -> list[float]:
+    return [float(v) for v in scored.measures.headline if not math.isnan(v)]
+
+
+def _estimated(scored: ScoredResponse) -> ScoredResponse:
+    of = sum(reason in (None, NOT_ASKED) for reason in scored.reasons)
+    return replace(scored, estimate=estimate(_known(scored), of))
+
+
+def budget_entries(prompts: int = 8) -> list[ScoredEntry]:
+    """Prompts asked at a fifth of their positions; later ones of each four differ more."""
+    return [
+        budgeted(
+            index,
+            f"Tell me story number {index} about the old mill by the river.",
+            dict.fromkeys(range(3, 50, 4), 0.02) if index % 4 == 2 else {},
+        )
+        for index in range(prompts)
+    ]
+
+
+def budget(root: Path, prompts: int = 8) -> Path:
+    """A run of `prefill` with a budget: estimates instead of means."""
+    return write(root, budget_entries(prompts), kind="prefill", short="budget01")

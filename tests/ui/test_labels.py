@@ -11,7 +11,16 @@ import pytest
 
 from kl_core.store.queries import EVERY
 from kl_core.store.runs import RunInfo, Status
-from kl_core.ui import figures, inputs, pair_inputs, progress, prompt_table, prompt_text, upload
+from kl_core.ui import (
+    figures,
+    inputs,
+    markup,
+    pair_inputs,
+    progress,
+    prompt_table,
+    prompt_text,
+    upload,
+)
 from kl_core.ui.table_request import FIGURES, TableRequest
 
 
@@ -149,5 +158,5 @@ def test_a_run_that_ended_early_says_once_what_is_left() -> None:
 
 def test_a_workers_message_keeps_its_signs_and_loses_its_markup() -> None:
     """File names stay readable; nothing in them is obeyed."""
-    assert progress._inert("read prompt_3.json: 2 of 4") == "read prompt\\_3.json: 2 of 4"
-    assert progress._inert(":red[x] $y$ ![z](u)") == r": red\[x\] \$y\$ \!\[z\](u)"
+    assert markup.inert("read prompt_3.json: 2 of 4") == "read prompt\\_3.json: 2 of 4"
+    assert markup.inert(":red[x] $y$ ![z](u)") == r": red\[x\] \$y\$ \!\[z\](u)"
