@@ -44,6 +44,16 @@ BaseUrl = Annotated[
     str | None, typer.Option(help="Another address of the API, such as a server of this machine.")
 ]
 MaxFiles = Annotated[int | None, typer.Option(min=1, help="Take only the first so many files.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        max=1,
+        help="Make only this share of the calls, at drawn positions; means are then unbiased "
+        "estimates with 95 % intervals.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of the draws of --budget.")]
 MaxCost = Annotated[
     float | None,
     typer.Option(min=0, help="Dollars. A dearer plan is refused; a cheaper one starts unasked."),
@@ -75,20 +85,12 @@ def prefill_command(
     ] = 8,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for one answer.")] = 60.0,
     base_url: BaseUrl = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            max=1,
-            help="Make only this share of the calls, at drawn positions; means are then unbiased "
-            "estimates with 95 % intervals.",
-        ),
-    ] = None,
+    budget: Budget = None,
     top_prompts: Annotated[
         int | None,
         typer.Option(min=1, help="Find so many of the most divergent prompts with few calls."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws of --budget and --top-prompts.")] = 0,
+    seed: Seed = 0,
     reuse: Annotated[
         bool,
         typer.Option(
@@ -141,6 +143,8 @@ def batch_command(
     pattern: options.Pattern = None,
     max_files: MaxFiles = None,
     base_url: BaseUrl = None,
+    budget: Budget = None,
+    seed: Seed = 0,
     storage_url: Annotated[
         str | None, typer.Option(help="Another address of Cloud Storage.")
     ] = None,
@@ -173,6 +177,9 @@ def batch_command(
         pattern,
         base_url,
         max_files,
+        budget,
+        None,
+        seed,
     )
     places = BatchOptions(bucket_name, storage_url, cleanup, lifecycle_days)
     spend = SpendOptions(max_cost, yes, input_price, output_price)
@@ -199,13 +206,15 @@ def asker() -> prefill.Ask | None:
 def plan_lines(plan: CallPlan) -> list[str]:
     """A plan for a person at a prompt."""
     cost = "an unknown price" if plan.cost is None else f"about ${plan.cost:.2f}"
+    if plan.price_input == 0 and plan.price_output == 0:
+        cost = "nothing is charged"
     if plan.cost is not None and plan.price_date:
         cost += f" (${plan.price_input:g} / ${plan.price_output:g} per million, {plan.price_date})"
     lines = [
         "",
         f"{plan.model}: {counted(plan.calls, 'call')} for {counted(plan.prompts, 'prompt')}, "
         f"{counted(plan.responses, 'response')}, {counted(plan.positions, 'position')}"
-        + (f"; {plan.kept:,} are answered already" if plan.kept else ""),
+        + (f"; {plan.kept:,} more answered already" if plan.kept else ""),
         f"about {plan.input_tokens:,} input and {plan.output_tokens:,} output tokens: {cost}",
     ]
     if plan.seconds is not None:

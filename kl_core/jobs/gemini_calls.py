@@ -16,7 +16,7 @@ from kl_core.jobs.gemini_entries import Item
 from kl_core.jobs.gemini_options import TOP_LOGPROBS, AskOptions, PoolOptions, SpendOptions
 from kl_core.jobs.gemini_plan import Probed
 from kl_core.jobs.worker import STATUS_EVERY_S, Worker
-from kl_core.sources.calls import Answer, CallError, Context
+from kl_core.sources.calls import Answer, Ask, CallError, Context
 from kl_core.sources.endpoint import Endpoint, resolve_endpoint
 from kl_core.sources.gemini_wire import WireSettings
 from kl_core.sources.journal import Journal
@@ -106,6 +106,8 @@ def probe(
     The answer is kept, so that the run does not pay for it again; a resumed run whose probe
     is on disk asks nothing.
 
+    A second call, over the connection that stands by then, tells how long one takes.
+
     Returns:
         None where no position can be asked.
 
@@ -116,31 +118,38 @@ def probe(
     point = choose_point(item.prepared for item in found())
     if point is None:
         return None
-    settings = runs.read_params(worker.run_dir).get("probe") or {}
-    kept = journal.get(point.context.key)
-    if kept is not None and kept.error is None and "latency_s" in settings:
-        remote.thinking_budget = settings["thinking_budget"]
-        return _probed(point, kept, float(settings["latency_s"]))
-    answer, latency_s = _first_answer(worker, remote, point)
-    asyncio.run(journal.put(point.context.key, answer))
-    runs.update_params(
-        worker.run_dir,
-        probe={"thinking_budget": remote.thinking_budget, "latency_s": latency_s},
+    told = runs.read_params(worker.run_dir).get("probe") or {}
+    kept, first = journal.get(point.context.key), journal.get(point.first.key)
+    if kept is None or first is None or kept.error or first.error or "latency_s" not in told:
+        kept, first, latency_s = _first_answers(worker, remote, point)
+        for context, answer in ((point.context, kept), (point.first, first)):
+            journal.keep(context.key, answer)
+        journal.flush()
+        told = {"thinking_budget": remote.thinking_budget, "latency_s": latency_s}
+        runs.update_params(worker.run_dir, probe=told)
+    remote.thinking_budget = told["thinking_budget"]
+    warning = literal_warning(point, kept)
+    return Probed(
+        point.context,
+        kept,
+        point.first,
+        first.input_tokens,
+        float(told["latency_s"]),
+        (warning,) if warning else (),
     )
-    return _probed(point, answer, latency_s)
 
 
-def _probed(point: ProbePoint, answer: Answer, latency_s: float) -> Probed:
-    warning = literal_warning(point, answer)
-    return Probed(point.context, answer, latency_s, (warning,) if warning else ())
+def _first_answers(
+    worker: Worker, remote: Remote, point: ProbePoint
+) -> tuple[Answer, Answer, float]:
+    """The probe's two answers, and how long the second took.
 
-
-def _first_answer(worker: Worker, remote: Remote, point: ProbePoint) -> tuple[Answer, float]:
-    """With thinking turned off, or without a word about it for models that refuse that."""
+    Thinking is turned off, or not spoken of to models that refuse that.
+    """
     refused = ""
     for remote.thinking_budget in (0, None):
         try:
-            return asyncio.run(_ask_once(worker, remote, point.context))
+            return asyncio.run(_ask_both(worker, remote, point))
         except CallError as error:
             if remote.thinking_budget == 0 and error.kind == "400" and "think" in error.reason:
                 refused = error.reason
@@ -164,25 +173,39 @@ def _sentence(remote: Remote, error: CallError, refused: str) -> str:
     return f"{error.reason}; nothing else was asked"
 
 
-async def _ask_once(worker: Worker, remote: Remote, context: Context) -> tuple[Answer, float]:
+async def _ask_both(
+    worker: Worker, remote: Remote, point: ProbePoint
+) -> tuple[Answer, Answer, float]:
     from kl_core.sources.gemini_client import GeminiClient
 
     client = GeminiClient(remote.endpoint, remote.wire, remote.pool.timeout_s, 1)
-    tries = Tries(RetryPolicy(remote.pool.max_retries), "probe", time.monotonic())
     try:
-        while True:
-            began = time.monotonic()
-            try:
-                answer = await _watched(worker, client(context))
-                answer = msgspec.structs.replace(answer, attempts=tries.made + 1)
-                return answer, time.monotonic() - began
-            except CallError as error:
-                wait = tries.wait_after(error, time.monotonic())
-                if wait is None:
-                    raise
-            await _watched(worker, asyncio.sleep(wait))
+        answer, latency_s = await _ask_once(worker, remote, client, point.context)
+        first = answer
+        if point.first.key != point.context.key:
+            first, latency_s = await _ask_once(worker, remote, client, point.first)
+        return answer, first, latency_s
     finally:
         await client.close()
+
+
+async def _ask_once(
+    worker: Worker, remote: Remote, ask: Ask, context: Context
+) -> tuple[Answer, float]:
+    """One answer, however many calls it takes, and how long the last one took."""
+    tries = Tries(RetryPolicy(remote.pool.max_retries), "probe", time.monotonic())
+    while True:
+        began = time.monotonic()
+        try:
+            answer = await _watched(worker, ask(context))
+        except CallError as error:
+            wait = tries.wait_after(error, time.monotonic())
+            if wait is None:
+                raise
+            await _watched(worker, asyncio.sleep(wait))
+        else:
+            took = time.monotonic() - began
+            return msgspec.structs.replace(answer, attempts=tries.made + 1), took
 
 
 async def _watched(worker: Worker, work: Coroutine[Any, Any, T]) -> T:

@@ -116,7 +116,7 @@ class Finisher:
 
     def __call__(self, item: Item, failures: Mapping[bytes, str]) -> None:
         """One item whose calls are over; its result is on disk soon after."""
-        scored = self.scored(item, failures)
+        scored = self._scored(item, failures)
         if self._writer is not None:
             self._writer.write(scored)
         self._worker.parts.add_problems(self._assembler.problems())
@@ -126,7 +126,13 @@ class Finisher:
             self._worker.parts.flush()
             self._flushed = time.monotonic()
 
-    def scored(self, item: Item, failures: Mapping[bytes, str]) -> ScoredEntry:
+    def look(self, item: Item, failures: Mapping[bytes, str]) -> ScoredEntry:
+        """The entry as known so far; nothing is written, and no problem noted."""
+        scored = self._scored(item, failures)
+        self._assembler.problems()
+        return scored
+
+    def _scored(self, item: Item, failures: Mapping[bytes, str]) -> ScoredEntry:
         """The entry with model 2's lists and, where positions were drawn, its estimates."""
         scored = self._assembler.assemble(item.prepared, self._look_up, failures, item.asked)
         return scored if item.sampling is None else estimated(scored, item.sampling)

@@ -17,25 +17,61 @@ from kl_core.store.spending import CallPlan
 Has = Callable[[bytes], bool]
 Ask = Callable[[CallPlan, bool], bool]
 CHARACTERS_A_TOKEN = 4.0
+MARKS = 12  # characters that the marks of a turn count for
 REMEMBERED = 1_000_000  # contexts told apart across prompts; beyond, within a prompt only
 CALLS_A_SECOND = 600.0  # about what one process of the client can do, whatever the network
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What the one call told.
+    """What the probe told.
 
     Attributes:
-        context: what was asked.
-        answer: what came back.
-        latency_s: how long it took.
+        context: what was asked, and `answer` what came back.
+        first: the first context of the same response, and `first_tokens` what the server
+            counted for it; 0 where it counts nothing.
+        latency_s: how long a call takes.
         warnings: sentences to read before spending.
     """
 
     context: Context
     answer: Answer
+    first: Context
+    first_tokens: int
     latency_s: float
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGuess:
+    """Input tokens of a call: so many a character of the prompt, and a token of model 1's text.
+
+    Put right by what the server counted for the probe's two calls: the first without text, or
+    nearly, the other with.
+    """
+
+    prompt: float = 1 / CHARACTERS_A_TOKEN
+    text: float = 1.0
+
+    @classmethod
+    def learnt(cls, probed: Probed | None) -> TokenGuess:
+        """From what the server counted."""
+        if probed is None or not probed.first_tokens:
+            return cls()
+        more = probed.context.tokens - probed.first.tokens
+        counted = probed.answer.input_tokens - probed.first_tokens
+        text = counted / more if more > 0 and counted > 0 else cls().text
+        alone = max(probed.first_tokens - text * probed.first.tokens, 1.0)
+        return cls(alone / _prompt_size(probed.first), text)
+
+    def tokens(self, context: Context) -> float:
+        """Of one call."""
+        return self.prompt * _prompt_size(context) + self.text * context.tokens
+
+
+def _prompt_size(context: Context) -> int:
+    """Characters of the prompt, and about as many as the marks around its turns count for."""
+    return sum(len(turn.content) + MARKS for turn in context.prompt) + MARKS
 
 
 def reckon(
@@ -44,8 +80,7 @@ def reckon(
     """Count the calls of all items, and what they take.
 
     Input tokens grow with the square of the length: each position sends the prompt and the
-    text before it. They are guessed from the number of characters, four a token, and put
-    right by what the server counted for the probe.
+    text before it.
 
     Args:
         found: all entries with the calls to make for them.
@@ -54,7 +89,7 @@ def reckon(
     """
     seen: set[bytes] = set()
     prompts = responses = positions = unscorable = calls = kept = 0
-    guessed = 0.0
+    guessed, guess = 0.0, TokenGuess.learnt(probed)
     for item in found:
         entry = item.prepared.entry
         prompts += 1
@@ -71,13 +106,10 @@ def reckon(
                 kept += 1
                 continue
             calls += 1
-            guessed += guessed_tokens(context)
+            guessed += guess.tokens(context)
         if len(seen) < REMEMBERED:
             seen |= own
-    factor = 1.0
-    if probed is not None and probed.answer.input_tokens:
-        factor = probed.answer.input_tokens / max(guessed_tokens(probed.context), 1.0)
-    input_tokens = round(guessed * factor)
+    input_tokens = round(guessed)
     return replace(
         plan,
         prompts=prompts,
@@ -96,12 +128,6 @@ def reckon(
         latency_s=probed.latency_s if probed else None,
         warnings=plan.warnings + (probed.warnings if probed else ()),
     )
-
-
-def guessed_tokens(context: Context) -> float:
-    """About how many tokens a call sends."""
-    characters = sum(len(turn.content) for turn in context.prompt) + context.end
-    return characters / CHARACTERS_A_TOKEN + 4 * (len(context.prompt) + 1)
 
 
 def _seconds(calls: int, probed: Probed | None, plan: CallPlan) -> float | None:

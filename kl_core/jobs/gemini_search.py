@@ -71,7 +71,7 @@ class Search:
 
             def learn(item: Item, failed: Mapping[bytes, str]) -> None:
                 failures.update(failed)
-                planner.tell(item.prompt_id, _found(finisher.scored(item, failed), item.asked))
+                planner.tell(item.prompt_id, _found(finisher.look(item, failed), item.asked))
 
             ask_all(self._round(places), learn)
             self._write(planner, written, finisher, look_up, failures)

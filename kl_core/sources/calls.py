@@ -22,12 +22,14 @@ class Context:
         key: 16 bytes; equal keys are equal contexts, whatever file they come from.
         said: the bytes of the whole response, shared by its contexts.
         end: how many of them stand before the position; whole characters.
+        tokens: of how many of model 1's tokens they are made.
     """
 
     key: bytes
     prompt: Prompt
     said: bytes
     end: int
+    tokens: int = 0
 
     @property
     def prefix(self) -> str:

@@ -97,7 +97,7 @@ def _response(base: hashlib.blake2b, prompt: Prompt, response: Response) -> Prep
         if end is not None and position.reason is None and position.dist is not None:
             digest.update(said[hashed:end])
             hashed = end
-            contexts.append(Context(digest.digest(), prompt, said, end))
+            contexts.append(Context(digest.digest(), prompt, said, end, place))
             continue
         contexts.append(None)
         reasons[place] = position.reason or reasons[place] or NO_LIST

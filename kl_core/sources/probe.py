@@ -20,10 +20,13 @@ class ProbePoint:
 
     Attributes:
         token: what model 1 said next.
+        first: the first askable context of the same response: asked second, over the
+            connection that stands, it tells the time of a call and what a prompt costs.
     """
 
     context: Context
     token: Token
+    first: Context
 
 
 def choose_point(entries: Iterable[PreparedEntry]) -> ProbePoint | None:
@@ -37,12 +40,13 @@ def choose_point(entries: Iterable[PreparedEntry]) -> ProbePoint | None:
         if best is not None and count >= LOOKED_AT:
             break
         for response, calls in zip(entry.entry.responses, entry.responses, strict=True):
+            first = next((each for each in calls.contexts if each is not None), None)
             for position, context in zip(response.positions, calls.contexts, strict=True):
-                if context is None:
+                if context is None or first is None:
                     continue
                 score = _told(position, context)
                 if best is None or score > best[0]:
-                    best = score, ProbePoint(context, position.token)
+                    best = score, ProbePoint(context, position.token, first)
     return None if best is None else best[1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from kl_core.errors import RunWaiting
@@ -26,7 +26,7 @@ def ask(root: Path, base_url: str, *, input_dir: Path = SAMPLES, yes: bool = Tru
     request = prefill.PrefillRequest(options, PoolOptions(**pool), spend)
     frozen, title, work = prefill.prepare(request)
     run_dir = worker.folder_for("prefill", frozen, root, title)
-    with suppress(RunWaiting) if not yes else suppress():
+    with nullcontext() if yes else suppress(RunWaiting):
         worker.carry_out(run_dir, work)
     return run_dir
 
