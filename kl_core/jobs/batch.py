@@ -127,7 +127,11 @@ class _Batch:
                 batch.offer_lifecycle(places.lifecycle_days)
             worker.stage("waiting for batch jobs", plan.calls, "rows")
             failures = batch.run(
-                self._contexts(journal, counts), counts.keep, counts.watch, counts.check
+                self._contexts(journal, counts),
+                counts.keep,
+                counts.watch,
+                counts.check,
+                journal.flush,
             )
         except CallError as error:
             raise RunError(error.reason) from error

@@ -1,0 +1,107 @@
+"""Runs of calls that are killed: nothing answered is lost, nothing answered is paid again."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from kl_core.emulator.server import running
+from kl_core.emulator.settings import Settings
+from kl_core.store import runs
+from tests import writing
+from tests.jobs.gemini import MODEL, SAMPLES, ask, submit, texts
+
+KILLS = 10
+AT_ONCE = 8
+
+
+@pytest.fixture
+def few(tmp_path):
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for name in ("what-is-a-haiku.json", "who-lives-in-the-lighthouse.json"):
+        shutil.copy(SAMPLES / name, folder / name)
+    return folder
+
+
+def start(root, folder, base_url, output, *more):
+    words = ("prefill", "--input-dir", folder, "--model2", MODEL, "--base-url", base_url)
+    options = ("--output-dir", output, "--max-concurrent", AT_ONCE, "--yes", *more)
+    return subprocess.Popen(
+        writing.command(*words, *options),
+        env=writing.environment(root),
+        cwd=writing.REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def kill_when(process, reached):
+    """SIGKILL once `reached` holds; False where the process ended before."""
+    limit = time.monotonic() + 60
+    while not reached() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.002)
+    ended = process.poll() is not None
+    process.kill()
+    process.wait(20)
+    return not ended
+
+
+def test_ten_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(tmp_path, few):
+    """The results equal those of a calm run; at most what was in flight is asked again."""
+    chance = random.Random(7)
+    with running(Settings()) as server:
+        ask(tmp_path / "calm", server.base_url, input_dir=few, output_dir=tmp_path / "a")
+        total = server.stats()["contexts_succeeded"]
+        server.reset()
+        server.settings = Settings(latency_ms=30)
+        killed = 0
+        for share in sorted(chance.uniform(0.02, 0.95) for _ in range(KILLS)):
+            process = start(tmp_path / "runs", few, server.base_url, tmp_path / "b")
+            wanted = int(share * total)
+            killed += kill_when(process, lambda: server.stats()["calls"] >= wanted)  # noqa: B023
+        process = start(tmp_path / "runs", few, server.base_url, tmp_path / "b")
+        assert process.wait(60) == 0
+        again = sum(n - 1 for n in server.state.stats.successes().values())
+        assert killed == KILLS
+        assert server.stats()["contexts_succeeded"] == total
+        assert again <= KILLS * AT_ONCE
+    assert texts(tmp_path / "a") == texts(tmp_path / "b")
+    [run_dir] = runs.run_folders(tmp_path / "runs")
+    assert json.loads((run_dir / "calls.json").read_text())["made"] == total
+
+
+def test_a_killed_batch_run_attaches_to_its_job_and_submits_no_row_twice(tmp_path, few):
+    """Killed before, while and after the job runs; every row is answered once."""
+    with running(Settings(batch_s=1.5)) as server:
+        submit(tmp_path / "calm", server.base_url, input_dir=few, output_dir=tmp_path / "a")
+        total = server.stats()["contexts_succeeded"]
+        server.reset()
+        words = ("batch", "--input-dir", few, "--model2", MODEL, "--base-url", server.base_url)
+        more = ("--project-id", "demo", "--storage-url", server.base_url, "--yes")
+        output = ("--output-dir", tmp_path / "b")
+        command = writing.command(*words, *more, *output)
+
+        def ledger():
+            found = list((tmp_path / "runs").glob("*/batch/jobs.json"))
+            return found[0].read_text() if found else ""
+
+        for step in ('"written"', '"asked"', '"running"', '"ended"'):
+            process = subprocess.Popen(
+                command,
+                env=writing.environment(tmp_path / "runs"),
+                cwd=writing.REPOSITORY,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            kill_when(process, lambda: step in ledger())  # noqa: B023
+        done = writing.call(tmp_path / "runs", *words, *more, *output, "--json")
+        assert json.loads(done.stdout)["state"] == "done"
+        assert server.stats()["contexts_succeeded"] == total
+        assert server.stats()["contexts_repeated"] == 0
+    assert texts(tmp_path / "a") == texts(tmp_path / "b")
