@@ -18,6 +18,7 @@ page = st.navigation(
         ],
         "Compute": [
             st.Page("pages/score.py", title="Score locally", url_path="score"),
+            st.Page("pages/gemini.py", title="Gemini", url_path="gemini"),
         ],
     }
 )

@@ -57,6 +57,24 @@ def allowed_folder(text: str) -> Path:
     return path
 
 
+def output_problem(text: str | None) -> str | None:
+    """Why results cannot be written to the folder a user named, None where they can."""
+    if not text:
+        return None
+    if "\0" in text:
+        return "the name of the output folder holds a zero byte; type it again"
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        path = runs.REPOSITORY / path
+    allowed = allowed_roots()
+    if _inside(path.resolve(), allowed):
+        return None
+    return (
+        f"{path} is outside the folders this app may write; use a folder under {allowed[-1]}, "
+        "or set KL_DATA_ROOTS"
+    )
+
+
 def _inside(path: Path, roots: list[Path]) -> bool:
     return any(path == root or root in path.parents for root in roots)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -13,32 +12,34 @@ from kl_core.jobs import launch
 from kl_core.store import runs
 from kl_core.store.parts import committed
 from kl_core.store.runs import Status
-from kl_core.ui import figures
+from kl_core.ui import figures, gemini_calls
+from kl_core.ui.markup import inert
 
 POLL_S, POLL_IMPORT_S = 1.0, 0.25  # an import is often over in a second or two
 _SENTENCES = {
     "starting": "Starting the worker …",
     "running": "Working",
+    "waiting": "Waiting for your yes",
     "done": "Done",
     "cancelled": "Cancelled",
     "failed": "Stopped by an error",
     "died": "The worker ended without a word",
 }
-_SPECIAL = re.compile(r"([\\\[\]`*_$<>!#|~])")
 
 
-def card(run_dir: Path, key: str, what: str = "") -> Status:
+def card(run_dir: Path, key: str, what: str = "", said: str = "") -> Status:
     """Draw the card; it refreshes itself while the run works and reruns the page at the end.
 
     Args:
         what: a line on what this run is, shown while it works.
+        said: a headline for a run at rest, instead of its own.
     """
     status = launch.status(run_dir)
     if status.active:
         poll_s = POLL_IMPORT_S if "-import-" in run_dir.name else POLL_S
         st.fragment(_live, run_every=poll_s)(run_dir, key, what)
     else:
-        draw(run_dir, status, key)
+        draw(run_dir, status, key, said=said)
     return status
 
 
@@ -54,19 +55,20 @@ def _live(run_dir: Path, key: str, what: str) -> None:
     draw(run_dir, status, key, what)
 
 
-def draw(run_dir: Path, status: Status, key: str, what: str = "") -> None:
+def draw(run_dir: Path, status: Status, key: str, what: str = "", said: str = "") -> None:
     """Draw the card as of now, without refreshing it."""
     with st.container(border=True, key=f"progress_{key}"):
         if what:
             st.caption(what)
-        st.text(headline(status, kept(run_dir)))
+        st.text(said or headline(status, kept(run_dir)))
         if status.active:
             st.progress(fraction(status))
         if detail := detail_line(status):
-            st.caption(_inert(detail))
+            st.caption(inert(detail))
+        gemini_calls.show(run_dir, status)
         if status.error:
             st.text(status.error)
-        _buttons(run_dir, status, key)
+        _buttons(run_dir, status, key, plan=not said)
         _what_ran(run_dir, status)
 
 
@@ -100,10 +102,12 @@ def detail_line(status: Status) -> str:
     return " · ".join(parts)
 
 
-def _buttons(run_dir: Path, status: Status, key: str) -> None:
+def _buttons(run_dir: Path, status: Status, key: str, plan: bool) -> None:
     if status.active and st.button("Cancel", key=f"cancel_{key}"):
         launch.cancel(run_dir)
         st.toast("Asked the worker to stop at the next safe point.")
+    elif status.state == "waiting" and plan and st.button("See the plan", key=f"plan_{key}"):
+        st.switch_page("pages/gemini.py", query_params={"run": run_dir.name})
     elif status.state in ("cancelled", "failed", "died") and st.button(
         "Resume", key=f"resume_{key}", type="primary" if kept(run_dir) else "secondary"
     ):
@@ -134,8 +138,3 @@ def command_of(run_dir: Path) -> str:
     if isinstance(command, list):
         return shlex.join(str(word) for word in command)
     return str(command or "")
-
-
-def _inert(text: str) -> str:
-    """Worker messages may quote a file; captions read markdown, so escape its signs."""
-    return re.sub(r":(?=\S)", ": ", _SPECIAL.sub(r"\\\1", text))

@@ -9,16 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.errors import InputError, KLExplorerError
-from kl_core.store import runs
-from kl_core.ui import folders, upload
+from kl_core.ui import folders, responses_choice
 
 _TEMPLATES = {
     "chat": "The model's chat template",
     "raw": "None: raw text, for base models",
     "file": "A chat template of my own",
 }
-_NONCE, _STARTED, _FOLDER = "score_nonce", "score_run", "score_input"
+_NONCE, _STARTED = "score_nonce", "score_run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +87,8 @@ def form() -> ScoreRequest | None:
 
 
 def _input_folder() -> str | None:
-    given = st.query_params.get("input")
-    if given and st.session_state.get("score_seed") != given:
-        st.session_state["score_seed"] = st.session_state[_FOLDER] = given
-    chosen = st.session_state.get(_FOLDER)
-    if not chosen:
-        folder = upload.picker("score", "Use these responses")
-        if folder is None:
-            return None
-        st.session_state[_FOLDER] = str(folder)
-        st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(f"Responses: {chosen}")
-        if st.button("Change", key="score_change"):
-            del st.session_state[_FOLDER]
-            st.query_params.clear()
-            st.session_state.pop("score_seed", None)
-            st.rerun()
-    try:
-        return str(folders.allowed_folder(chosen))
-    except KLExplorerError as error:
-        st.text(f"These responses cannot be used: {error}.")
-        return None
+    folder = responses_choice.folder("score", st.query_params.get("input"), st.query_params.clear)
+    return None if folder is None else str(folder)
 
 
 def _chat() -> tuple[str, str, bool]:
@@ -177,20 +155,7 @@ def _more() -> dict[str, Any]:
 
 def output_problem(request: ScoreRequest) -> str | None:
     """Why the output folder cannot be used, None where it can."""
-    if request.output_dir is None:
-        return None
-    path = Path(request.output_dir).expanduser()
-    if not path.is_absolute():
-        path = runs.REPOSITORY / path
-    allowed = folders.allowed_roots()
-    if any(root == path.resolve() or root in path.resolve().parents for root in allowed):
-        return None
-    return str(
-        InputError(
-            f"{path} is outside the folders this app may write; use a folder under {allowed[-1]}, "
-            "or set KL_DATA_ROOTS"
-        )
-    )
+    return folders.output_problem(request.output_dir)
 
 
 def nonce() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,21 @@ from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.ui import figures, folders
 
+Way = Callable[[str, str], Path | None]
 _WAYS = ["A folder on this machine", "A directory from the browser", "A zip from the browser"]
 
 
-def picker(key: str, verb: str) -> Path | None:
+def picker(key: str, verb: str, more: Mapping[str, Way] | None = None) -> Path | None:
     """Ask for responses; returns the folder (or archive) once the user pressed the button.
 
     Args:
         verb: what the button says, such as "Import".
+        more: further ways by their names, asked with `key` and `verb`.
     """
-    way = st.selectbox("Responses from", _WAYS, key=f"{key}_way")
+    more = more or {}
+    way = st.selectbox("Responses from", [*_WAYS, *more], key=f"{key}_way")
+    if way in more:
+        return more[way](key, verb)
     if way == _WAYS[0]:
         return _server_folder(key, verb)
     if way == _WAYS[1]:

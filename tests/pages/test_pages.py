@@ -194,7 +194,7 @@ from kl_core.ui import sample
 from pathlib import Path
 sample.folder = lambda: Path("/nonexistent")
 app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()
-for page in ("pages/runs.py", "pages/score.py"):
+for page in ("pages/runs.py", "pages/score.py", "pages/gemini.py"):
     app.switch_page(page).run()
     assert not app.exception
 heavy = {{"torch", "transformers", "google.genai"}} & set(sys.modules)

@@ -1,0 +1,101 @@
+"""The Gemini page with a run: plan and yes, progress, the end, and the way to the results."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from kl_core.errors import KLExplorerError
+from kl_core.jobs import launch
+from kl_core.store import runs, spending
+from kl_core.ui import (
+    figures,
+    gemini_plan,
+    gemini_settings,
+    gemini_start,
+    progress,
+    visible,
+)
+from kl_core.ui.gemini_place import Place
+
+Weight = Literal["primary", "secondary"]
+_REFUSED = (
+    "The probe did not succeed, and nothing else was asked. Change the settings, or Resume to "
+    "probe again."
+)
+_NO_PLAN = "The plan of this run cannot be read; change the settings, and probe again."
+_LABELS = {"online": "Online", "batch": "Batch"}
+
+
+def show(run_dir: Path, place: Place) -> None:
+    """The run in its present state, with what can be done next."""
+    options = options_of(run_dir)
+    st.text(heading(place.mode, options))
+    if gemini_settings.is_loopback(options.get("base_url") or ""):
+        st.caption("A server on this machine is asked: nothing is charged, nothing leaves it.")
+    status = launch.status(run_dir)
+    plan = spending.read_plan(run_dir)
+    kept = progress.kept(run_dir)
+    if status.state == "waiting" and plan is not None:
+        gemini_plan.card(run_dir, plan, options, lambda: _change(place, options))
+        if kept:
+            _open(run_dir, primary=False)
+        return
+    refused = status.state == "failed" and not (kept or spending.is_confirmed(run_dir))
+    said = _REFUSED if refused else _NO_PLAN if status.state == "waiting" else ""
+    progress.card(run_dir, "gemini", said=said)
+    if plan is not None and spending.is_confirmed(run_dir):
+        with st.expander("The plan of the last start"):
+            gemini_plan.show_figures(plan, plan.cost)
+    with st.container(horizontal=True):
+        if spending.is_confirmed(run_dir) or kept or status.state == "done":
+            _open(run_dir, kept and status.state in ("running", "done"))
+        if not status.active:
+            _change(place, options, ended=status.state == "done", primary=refused)
+
+
+def options_of(run_dir: Path) -> dict[str, Any]:
+    """The options the run was started with, from its command."""
+    try:
+        words = shlex.split(progress.command_of(run_dir))
+        frozen = runs.read_params(run_dir).get("request") or {}
+    except (ValueError, KLExplorerError):
+        return {}
+    found = gemini_settings.from_command(words)
+    if "input_dir" not in found and isinstance(frozen.get("input_dir"), str):
+        found["input_dir"] = frozen["input_dir"]
+    return found
+
+
+def heading(mode: str, options: dict[str, Any]) -> str:
+    """Which run this is, in one line."""
+    model = visible.plain(str(options.get("model2", "a model")), 60)
+    parts = [f"{_LABELS[mode]}: {model}"]
+    if folder := options.get("input_dir"):
+        parts.append(f"on {visible.plain(figures.shortened(str(folder), 60), 60)}")
+    if (budget := options.get("budget")) is not None:
+        parts.append(f"{100 * budget:g} % of the calls")
+    if (top := options.get("top_prompts")) is not None:
+        parts.append(f"top {figures.counted(top, 'prompt')}")
+    return ", ".join([" ".join(parts[:2]), *parts[2:]])
+
+
+def _open(run_dir: Path, primary: bool) -> None:
+    weight: Weight = "primary" if primary else "secondary"
+    if st.button("Open in Explore", type=weight, key="gemini_explore"):
+        st.switch_page("pages/explore.py", query_params={"run": run_dir.name})
+
+
+def _change(
+    place: Place, options: dict[str, Any], ended: bool = False, primary: bool = False
+) -> None:
+    st.button(
+        "Ask something else" if ended else "Change settings",
+        key="gemini_again",
+        type="primary" if primary else "secondary",
+        on_click=gemini_start.reopen,
+        args=(place, options),
+    )
