@@ -7,7 +7,7 @@ Nothing here reads files or knows providers. Log-probabilities are natural logs;
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -264,3 +264,33 @@ class ProblemLog:
 def with_error(response: Response, error: str) -> Response:
     """The same response, marked as not scorable."""
     return replace(response, error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class CallStats:
+    """How the calls of a run went so far, over all its starts.
+
+    Attributes:
+        made: calls answered and on disk, positions without a value for good included.
+        reused: answers taken from finished runs (--reuse).
+        failed: contexts given up after all retries.
+        retried: attempts after the first.
+        errors: failed attempts by kind.
+        in_flight: calls under way; `limit` is what the limiter allows at present.
+        rate: calls answered a second, over the last seconds.
+        jobs: batch jobs: id, state, requests, and how many succeeded or failed.
+    """
+
+    made: int = 0
+    reused: int = 0
+    failed: int = 0
+    retried: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    limit: float | None = None
+    max_concurrent: int | None = None
+    rate: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    jobs: tuple[dict[str, Any], ...] = ()

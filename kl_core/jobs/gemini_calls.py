@@ -225,6 +225,7 @@ def counts_so_far(worker: Worker, journal: Journal) -> CallStats:
     return replace(
         stats,
         made=max(stats.made, kept.answers - stats.reused),
+        failed=kept.errors,  # the others are asked again
         input_tokens=max(stats.input_tokens, kept.input_tokens),
         output_tokens=max(stats.output_tokens, kept.output_tokens),
     )

@@ -18,7 +18,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-unty
 from google.oauth2.credentials import Credentials
 
 from kl_core.errors import InputError, RunError
-from kl_core.sources.endpoint import PLACEHOLDER, _checked
+from kl_core.sources.endpoint import PLACEHOLDER, check_address
 from kl_core.sources.storage_errors import storage_error
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
@@ -181,7 +181,7 @@ def _client(project: str, storage_url: str | None) -> storage.Client:
             ) from None
     url = storage_url.rstrip("/")
     options = {"api_endpoint": url}
-    if not _checked(url, "--storage-url"):
+    if not check_address(url, "--storage-url"):
         return storage.Client(project=project, client_options=options)
     credentials = Credentials(token=PLACEHOLDER)  # type: ignore[no-untyped-call]
     session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from kl_core.records import CallStats
 from kl_core.store.files import read_json, write_json
+
+__all__ = [
+    "CallPlan",
+    "CallStats",
+    "confirm",
+    "is_confirmed",
+    "read_plan",
+    "read_stats",
+    "write_plan",
+    "write_stats",
+]
 
 _PLAN, _CALLS, _CONFIRMED = "plan.json", "calls.json", "confirmed"
 
@@ -48,36 +60,6 @@ class CallPlan:
     latency_s: float | None = None
     max_concurrent: int | None = None
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CallStats:
-    """How the calls of a run went so far, over all its starts.
-
-    Attributes:
-        made: calls answered and on disk, positions without a value for good included.
-        reused: answers taken from finished runs (--reuse).
-        failed: contexts given up after all retries.
-        retried: attempts after the first.
-        errors: failed attempts by kind.
-        in_flight: calls under way; `limit` is what the limiter allows at present.
-        rate: calls answered a second, over the last seconds.
-        jobs: batch jobs: id, state, requests, and how many succeeded or failed.
-    """
-
-    made: int = 0
-    reused: int = 0
-    failed: int = 0
-    retried: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-    in_flight: int = 0
-    limit: float | None = None
-    max_concurrent: int | None = None
-    rate: float | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float | None = None
-    jobs: tuple[dict[str, Any], ...] = ()
 
 
 def write_plan(run_dir: Path, plan: CallPlan) -> None:

@@ -87,7 +87,7 @@ def share_line(budget: float | None, top_prompts: int | None) -> str:
     """What comes out of this share of the calls."""
     if top_prompts is not None:
         noun = "one" if top_prompts == 1 else f"{top_prompts:,}"
-        rest = "Prompts that drop out early keep rough estimates."
+        rest = "Prompts that drop out early keep what was asked, without a mean."
         if budget is None:
             return f"Calls go to the prompts that may be the {noun} most divergent. {rest}"
         return (

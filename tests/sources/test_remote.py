@@ -40,7 +40,7 @@ def scored(made, answers, failures=None, asked=(), match=True):
     journal = dict(zip(keys, answers, strict=False))
     failed = {keys[n]: why for n, why in (failures or {}).items()}
     assembler = Assembler("q", match)
-    result = assembler.assemble(ready, lambda key: journal.get(key), failed, asked)
+    result = assembler.assemble(ready, journal.get, failed, asked)
     return result, assembler.problems()
 
 
