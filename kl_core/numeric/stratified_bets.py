@@ -31,6 +31,8 @@ _CURVE_GRID = 96
 _FINE_GRID = 20
 _PRICES = 25
 _REACHES = (1e5, 3.0, 1.5, 1.1, 1.02)  # how far from the best price so far the next are tried
+_APART = 1e-9  # of the whole range: closer grid points are one
+_LONGER = 1e-4
 _HALF = np.geomspace(1e-5, 0.5, _CURVE_GRID // 2)
 _SPREAD = np.concatenate([[0.0], _HALF, 1 - _HALF[-2::-1], [1.0]])  # dense at both ends
 
@@ -68,7 +70,7 @@ def stratified_interval(
         for part, purse in STAKES_BELOW:
             wealth = partial(log_wealth_below, cap=cap, stakes=((part, 1.0),))
             curves = [_last(wealth, sample) for sample in samples]
-            high = min(high, _upper(curves, shares, sure, need))
+            high = min(high, _upper(curves, shares, sure, need - np.log(purse)))
     return low, high
 
 
@@ -135,7 +137,9 @@ def _refined(grid: Floats, value: Floats, curve: Curve, place: int) -> tuple[Flo
     near = grid[max(place - 1, 0)], grid[min(place + 2, len(grid) - 1)]
     fine = np.linspace(*near, _FINE_GRID)
     order = np.argsort(np.concatenate([grid, fine]), kind="stable")
-    return np.concatenate([grid, fine])[order], np.concatenate([value, curve(fine)])[order]
+    grid, value = np.concatenate([grid, fine])[order], np.concatenate([value, curve(fine)])[order]
+    apart = np.r_[True, np.diff(grid[:-1]) > _APART * (grid[-1] - grid[0]), True]
+    return grid[apart], value[apart]
 
 
 def _least_at_ends(grid: Floats, value: Floats) -> Floats:
@@ -145,9 +149,12 @@ def _least_at_ends(grid: Floats, value: Floats) -> Floats:
     before. So between two grid points no mean scores more than at the cell's two ends.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.diff(value[:-1]) / np.diff(grid[:-1])
-        further = value[1:-1] + slope * np.diff(grid)[1:]
-    return np.concatenate([value[:1], np.where(np.isfinite(further), further, value[1:-1])])
+        steps = np.diff(grid)
+        slope = np.diff(value[:-1]) / steps[:-1]
+        further = value[1:-1] + slope * steps[1:]
+        # over a far longer step the line would carry rounding errors
+        usable = np.isfinite(further) & (steps[:-1] > _LONGER * steps[1:])
+    return np.concatenate([value[:1], np.where(usable, further, value[1:-1])])
 
 
 def _priced(
