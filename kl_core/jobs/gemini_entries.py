@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 from kl_core.formats.kl_results import ResultWriter
 from kl_core.jobs.reading import Input, Numbered, numbered
 from kl_core.jobs.worker import Worker
-from kl_core.measures import unscored
 from kl_core.records import ScoredEntry
-from kl_core.sources.budget import Budget, Drawable, entry_estimate, response_estimate
+from kl_core.sources.budget import (
+    Budget,
+    Drawable,
+    drawable,
+    entry_estimate,
+    response_estimate,
+)
 from kl_core.sources.calls import Context
 from kl_core.sources.contexts import PreparedEntry, prepared
 from kl_core.sources.remote import Assembler, Lookup
@@ -75,12 +80,8 @@ def item_of(each: Numbered, budget: Budget | None) -> Item:
 
 def sample(ready: PreparedEntry, budget: Budget) -> Sampling:
     """The draws of a budget from an entry."""
-    drawables = []
-    for slot, (response, calls) in enumerate(
-        zip(ready.entry.responses, ready.responses, strict=True)
-    ):
-        known = unscored(response).measures
-        drawables.append(Drawable(slot, calls.askable, known.entropy1, -known.logprob1))
+    each = zip(ready.entry.responses, ready.responses, strict=True)
+    drawables = [drawable(response, calls.askable) for response, calls in each]
     drawn = budget.plan(ready.entry.file, ready.entry.index, drawables)
     return Sampling(tuple(drawables), drawn, budget.cap)
 
@@ -143,8 +144,8 @@ def estimated(scored: ScoredEntry, sampling: Sampling) -> ScoredEntry:
     values = [response.measures.headline for response in scored.responses]
     each = zip(scored.responses, sampling.drawables, sampling.drawn, values, strict=True)
     responses = tuple(
-        replace(response, estimate=response_estimate(drawable, drawn, kl, sampling.cap))
-        for response, drawable, drawn, kl in each
+        replace(response, estimate=response_estimate(one, drawn, kl, sampling.cap))
+        for response, one, drawn, kl in each
     )
     whole = entry_estimate(sampling.drawables, sampling.drawn, values, sampling.cap)
     return replace(scored, responses=responses, estimate=whole)

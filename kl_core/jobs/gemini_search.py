@@ -13,13 +13,7 @@ from kl_core.records import ScoredEntry
 from kl_core.sources.budget import Budget
 from kl_core.sources.contexts import PreparedEntry
 from kl_core.sources.remote import Lookup
-from kl_core.sources.top_prompts import (
-    Place,
-    Stratum,
-    TopPrompts,
-    local_contexts,
-    word_starts,
-)
+from kl_core.sources.top_prompts import Place, Stratum, TopPrompts, stratum
 
 Done = Callable[[Item, Mapping[bytes, str]], None]
 AskAll = Callable[[Iterator[Item], Done], None]
@@ -78,24 +72,10 @@ class Search:
         self._write(planner, written, finisher, look_up, failures)
 
     def _strata(self, ready: PreparedEntry) -> list[Stratum]:
-        wanted = None if self.budget is None else sample(ready, self.budget).drawn
-        strata = []
-        for slot, calls in enumerate(ready.responses):
-            positions = ready.entry.responses[slot].positions
-            local, starts = local_contexts(positions), word_starts(positions)
-            askable = calls.askable
-            found = [calls.contexts[n] for n in askable]
-            strata.append(
-                Stratum(
-                    slot,
-                    askable,
-                    tuple(context.key for context in found if context is not None),
-                    tuple(local[n] for n in askable),
-                    tuple(starts[n] for n in askable),
-                    askable if wanted is None else wanted[slot],
-                )
-            )
-        return strata
+        count = len(ready.responses)
+        wanted = [None] * count if self.budget is None else sample(ready, self.budget).drawn
+        each = zip(ready.entry.responses, ready.responses, wanted, strict=True)
+        return [stratum(response, calls.contexts, drawn) for response, calls, drawn in each]
 
     def _round(self, places: Mapping[Hashable, Sequence[Place]]) -> Iterator[Item]:
         for item in items(self.source, self.worker, None, finished_too=True):
