@@ -161,8 +161,8 @@ class Estimate:
     Attributes:
         mean: unbiased under the sampling design (Des Raj's ordered estimator).
         low, high: 95 % interval that holds for every sample size, from bets against each
-            possible mean (a run's is approximate); it takes `cap` as the largest KL a position can have. `high` is
-            inf where an asked position exceeded the cap.
+            possible mean (a run's is approximate); it takes `cap` as the largest KL a position
+            can have. `high` is inf where an asked position exceeded the cap.
         variance: unbiased estimate of the mean's variance, NaN from one draw alone; too large
             where one of several responses has one draw (its squared guess stands in).
         asked: positions drawn and answered; of: positions that could have been drawn.

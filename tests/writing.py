@@ -52,9 +52,16 @@ def command(*words: object) -> list[str]:
 
 def call(runs_dir: Path, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; the exit code must be the expected one."""
+    return call_with(environment(runs_dir), *words, expect=expect)
+
+
+def call_with(
+    variables: dict[str, str], *words: object, expect: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """The same in an environment of one's own."""
     done = subprocess.run(
         command(*words),
-        env=environment(runs_dir),
+        env=variables,
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

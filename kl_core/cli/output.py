@@ -118,8 +118,16 @@ def print_summary(summary: dict[str, Any]) -> None:
         f"({summary['without_logprobs']:,} without log-probabilities), "
         f"{counted(summary['tokens'], 'token')}, {summary['scored_tokens']:,} scored"
     )
+    if calls := summary.get("calls"):
+        _print_calls(calls, summary.get("cost"))
     if summary.get("mean_kl") is not None:
         _print_figures(summary)
+    elif summary.get("top_prompts"):
+        print(_directions(summary))
+    if left := summary.get("prompts_left"):
+        print(f"{counted(left, 'prompt')} fell behind and got no mean: not all of it was asked")
+    if summary.get("top_prompts"):
+        _print_top(summary["top_prompts"], bool(summary.get("estimate")))
     problems = summary["problems"]
     if problems:
         print(f"\n{counted(len(problems), 'problem')}:")
@@ -136,10 +144,22 @@ def print_summary(summary: dict[str, Any]) -> None:
         )
 
 
-def _print_figures(summary: dict[str, Any]) -> None:
-    print(
+def _print_calls(calls: dict[str, int], cost: float | None) -> None:
+    """`9,464 calls made, 12 retried; $0.31`; nothing for runs that make none."""
+    said = [f"{counted(calls['made'], 'call')} made"]
+    said += [f"{calls[name]:,} {name}" for name in ("reused", "retried", "failed") if calls[name]]
+    if any(calls.values()):
+        print(", ".join(said) + (f"; about ${cost:.2f}" if cost else ""))
+
+
+def _directions(summary: dict[str, Any]) -> str:
+    return (
         f"P = {summary['model1']}, Q = {summary['model2']}, KL(P‖Q) in nats ({summary['measure']})"
     )
+
+
+def _print_figures(summary: dict[str, Any]) -> None:
+    print(_directions(summary))
     bound = f", certified ≥ {at_least(summary['mean_kl_lower'])}"
     exact, estimate = summary["measure"] == "full", summary.get("estimate")
     if estimate:
@@ -157,7 +177,6 @@ def _print_figures(summary: dict[str, Any]) -> None:
             f"max {figure(summary['max_kl'])}, coverage {100 * (summary['coverage'] or 0):.1f} %, "
             f"censored {summary['censored_tokens']:,}"
         )
-    _print_top(summary["top_prompts"], bool(estimate))
 
 
 def interval(estimate: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kl_core.errors import InputError, RunError
 from kl_core.formats.kl_results import ResultWriter
@@ -24,9 +24,11 @@ from kl_core.records import Problem
 from kl_core.sources.budget import Budget
 from kl_core.sources.calls import Answer, CallError, Context
 from kl_core.sources.journal import Journal
-from kl_core.sources.vertex_batch import VertexBatch
 from kl_core.store import runs, spending
 from kl_core.store.spending import CallPlan
+
+if TYPE_CHECKING:  # imported late: Google's clients take a second to load
+    from kl_core.sources.vertex_batch import VertexBatch
 
 FOLDER = "batch"
 
@@ -110,6 +112,8 @@ class _Batch:
 
     def _ask(self, journal: Journal, plan: CallPlan) -> dict[bytes, str]:
         """All rows answered or given up; returns the reasons."""
+        from kl_core.sources.vertex_batch import VertexBatch
+
         places, worker = self.request.places, self.worker
         if not plan.calls and not (worker.run_dir / FOLDER).exists():
             return {}

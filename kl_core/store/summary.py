@@ -56,6 +56,8 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
         result |= {name: json_number(figures.get(key)) for name, key in _FIGURES.items()}
         stats = spending.read_stats(run_dir)  # all 0 for local and imported runs
         result["calls"] = {name: getattr(stats, name) for name in _CALLS}
+        result["cost"] = stats.cost
+        result["prompts_left"] = figures.get("est_missing") or 0
         result["estimate"] = _estimate(figures)
         result["top_prompts"] = _top_prompts(cursor)
     rows = queries.problems(cursor, limit=2**62).to_pylist()
