@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kl_core.errors import ModelError
+from kl_core.errors import ModelError, RunError
 from kl_core.jobs.gemini_entries import Item
 from kl_core.jobs.gemini_options import TOP_LOGPROBS, AskOptions, PoolOptions, SpendOptions
 from kl_core.jobs.gemini_plan import Probed
@@ -28,6 +28,7 @@ from kl_core.store import runs, spending
 from kl_core.store.spending import CallStats
 
 JOURNAL = "journal.sqlite"
+LOCAL_RETRIES = 2  # of a probe that finds nobody listening on this machine
 SLICE_S = 0.2  # a cancel waits so long
 T = TypeVar("T")
 
@@ -112,7 +113,8 @@ def probe(
         None where no position can be asked.
 
     Raises:
-        ModelError: one sentence on what the model does not do, or why it cannot be reached.
+        ModelError: one sentence on what the model does not do.
+        RunError: it cannot be reached at present.
     """
     worker.stage("probing the model", None, "")
     point = choose_point(item.prepared for item in found())
@@ -154,12 +156,17 @@ def _first_answers(
             if remote.thinking_budget == 0 and error.kind == "400" and "think" in error.reason:
                 refused = error.reason
                 continue
-            raise ModelError(_sentence(remote, error, refused)) from error
+            kind = RunError if error.retry == "again" else ModelError
+            raise kind(_sentence(remote, error, refused)) from error
     raise AssertionError("both ways of asking returned or raised")
 
 
 def _sentence(remote: Remote, error: CallError, refused: str) -> str:
-    name = remote.options.model2
+    name, place = remote.options.model2, remote.endpoint.name
+    if error.kind == "connection" and remote.endpoint.loopback:
+        return f"{place} does not answer: start a server there (python -m kl_core emulate) first"
+    if error.kind in ("connection", "timeout"):
+        return f"{place} cannot be reached: {error.reason}; check the network, then start again"
     if error.kind == "empty" and refused:
         return (
             f"{name} spends its one token on thoughts and cannot be told not to ({refused}); "
@@ -200,7 +207,8 @@ async def _ask_once(
             answer = await _watched(worker, ask(context))
         except CallError as error:
             wait = tries.wait_after(error, time.monotonic())
-            if wait is None:
+            nobody = error.kind == "connection" and remote.endpoint.loopback
+            if wait is None or (nobody and tries.made > LOCAL_RETRIES):
                 raise
             await _watched(worker, asyncio.sleep(wait))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kl_core.formats.kl_results import ResultWriter
@@ -99,6 +99,10 @@ class _Prefill:
                 max_concurrent=self.request.pool.max_concurrent,
             ),
         )
+        k = self.request.options.top_prompts
+        if k is not None and k >= plan.prompts:
+            warning = f"there are only {plan.prompts} prompts, so --top-prompts {k} asks them all"
+            plan = replace(plan, warnings=(*plan.warnings, warning))
         spending.write_plan(self.worker.run_dir, plan)
         return plan
 

@@ -53,7 +53,11 @@ def kill_when(process, reached):
 
 
 def test_ten_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(tmp_path, few):
-    """The results equal those of a calm run; at most what was in flight is asked again."""
+    """The results equal those of a calm run.
+
+    At most what was under way is asked again: calls in flight, and answers on their way to
+    the disk, which are no more than a few.
+    """
     chance = random.Random(7)
     with running(Settings()) as server:
         ask(tmp_path / "calm", server.base_url, input_dir=few, output_dir=tmp_path / "a")
@@ -70,7 +74,7 @@ def test_ten_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(tmp_path
         again = sum(n - 1 for n in server.state.stats.successes().values())
         assert killed == KILLS
         assert server.stats()["contexts_succeeded"] == total
-        assert again <= KILLS * AT_ONCE
+        assert again <= 2 * KILLS * AT_ONCE
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
     [run_dir] = runs.run_folders(tmp_path / "runs")
     assert json.loads((run_dir / "calls.json").read_text())["made"] == total
