@@ -61,13 +61,14 @@ def measure(folder: Path, count: int, port: str, at_once: int) -> str:
     words = ["prefill", "--input-dir", str(source), "--model2", "tiny-tuned", "--json", "--yes"]
     words += ["--base-url", f"http://127.0.0.1:{port}", "--max-concurrent", str(at_once)]
     began = time.monotonic()
-    run = subprocess.Popen(
-        [sys.executable, "-m", "kl_core", *words],
-        cwd=ROOT,
-        env=os.environ | {"KL_RUNS_DIR": str(folder / "runs")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    with open(folder / "summary.json", "wb") as out:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "kl_core", *words],
+            cwd=ROOT,
+            env=os.environ | {"KL_RUNS_DIR": str(folder / "runs")},
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+        )
     asking, building = 0.0, 0.0
     process = psutil.Process(run.pid)
     while run.poll() is None:
@@ -78,7 +79,7 @@ def measure(folder: Path, count: int, port: str, at_once: int) -> str:
         else:
             asking = max(asking, rss)
         time.sleep(0.1)
-    summary = json.loads(run.stdout.read())
+    summary = json.loads((folder / "summary.json").read_text())
     took = time.monotonic() - began
     made = summary["calls"]["made"]
     return (

@@ -34,6 +34,12 @@ def work_of(run_dir: Path) -> Callable[[Worker], None]:
             f"the files in {request['input_dir']} have changed since run {run_dir.name} began; "
             "start a new run"
         )
+    if frozen.get("base_url") != request.get("base_url"):
+        raise RunError(
+            f"run {run_dir.name} asked {request.get('base_url') or 'Google'} and would now ask "
+            f"{frozen['base_url']}: unset GOOGLE_GEMINI_BASE_URL and GOOGLE_VERTEX_BASE_URL, or "
+            "start a new run"
+        )
     return work
 
 

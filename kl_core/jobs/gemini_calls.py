@@ -58,9 +58,13 @@ class Remote:
         )
 
     @property
-    def free(self) -> bool:
-        """Whether nobody charges for the calls."""
-        return self.endpoint.loopback
+    def place(self) -> dict[str, Any]:
+        """Where the calls go, redirects of the environment included: part of what a run is."""
+        address = self.endpoint.base_url
+        return {
+            "base_url": address.rstrip("/") if address else None,
+            "location": self.endpoint.location,
+        }
 
     @property
     def wire(self) -> WireSettings:
@@ -74,7 +78,7 @@ class Remote:
         Raises:
             InputError: the price table cannot be read.
         """
-        if self.free and spend.input_price is None and spend.output_price is None:
+        if self.endpoint.loopback and spend.input_price is None and spend.output_price is None:
             return FREE
         return price_of(self.options.model2, batch, spend.input_price, spend.output_price)
 
@@ -247,12 +251,14 @@ class Progress:
         price: for what was spent so far.
         before: counts of the earlier starts of this run; `stats` includes them.
         prompts: how many prompts are finished in this start.
+        max_cost: dollars that all starts together may spend.
     """
 
     worker: Worker
     price: Price
     before: CallStats
     prompts: Callable[[], int]
+    max_cost: float | None = None
     _written: float = 0.0
 
     def __call__(self, stats: CallStats) -> None:
@@ -260,13 +266,24 @@ class Progress:
 
         Raises:
             RunCancelled: the user asked to stop.
+            RunError: as much is spent as may be; what was answered is kept.
         """
+        self._keep_to_the_limit(stats)
         if time.monotonic() - self._written > STATUS_EVERY_S:
             self.write(stats)
         before = self.before
         done = stats.made + stats.failed + stats.reused
         done -= before.made + before.failed + before.reused
         self.worker.progress(done, counted(self.prompts(), "prompt") + " finished")
+
+    def _keep_to_the_limit(self, stats: CallStats) -> None:
+        cost = self.price.cost(stats.input_tokens, stats.output_tokens)
+        if self.max_cost is not None and cost is not None and cost > self.max_cost:
+            self.write(stats)
+            raise RunError(
+                f"${cost:.2f} is spent and --max-cost is ${self.max_cost:.2f}; what was answered "
+                "is kept, the same command with a higher limit goes on"
+            )
 
     def write(self, stats: CallStats) -> None:
         """Put the counts on disk, with what they cost."""

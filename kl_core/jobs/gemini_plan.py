@@ -137,32 +137,25 @@ def _seconds(calls: int, probed: Probed | None, plan: CallPlan) -> float | None:
     return calls / rate
 
 
-def permit(
-    worker: Worker, plan: CallPlan, options: SpendOptions, free: bool, ask: Ask | None
-) -> None:
+def permit(worker: Worker, plan: CallPlan, options: SpendOptions, ask: Ask | None) -> None:
     """Go on only where someone has said yes to the cost.
 
+    Calls that nobody charges for need no yes at a prompt; a page always shows the plan first.
+
     Args:
-        free: nothing is charged (a server of this machine) and nobody watches a page.
         ask: shows the plan at the prompt, and asks whether to start where that is needed;
             None where nobody is at a prompt.
 
     Raises:
-        InputError: the plan costs more than --max-cost, or nobody knows what it costs.
+        InputError: what is spent and the plan together exceed --max-cost, or nobody knows
+            what it costs.
         RunWaiting: nobody has said yes; what to do next.
     """
     limit = options.max_cost
     yes = options.yes or spending.is_confirmed(worker.run_dir)
-    if limit is not None and plan.cost is not None and plan.cost > limit:
-        raise InputError(
-            f"the run would cost about ${plan.cost:.2f} and --max-cost is ${limit:.2f}; raise it, "
-            "or take --budget or --max-files to spend less"
-        )
-    if limit is not None and plan.cost is None and not yes:
-        raise InputError(
-            f"nobody knows what {plan.model} costs, so --max-cost cannot be kept; give "
-            "--input-price and --output-price (dollars per million tokens), or --yes"
-        )
+    if limit is not None:
+        _keep_to(limit, plan, spending.read_stats(worker.run_dir).cost or 0.0, yes)
+    free = plan.cost == 0 and ask is not None
     needed = not (yes or limit is not None or plan.calls == 0 or free)
     agreed = ask(plan, needed) if ask is not None else False
     if not needed:
@@ -175,3 +168,17 @@ def permit(
         f"the run would make {plan.calls:,} calls for {cost}; add --yes to go on, or --max-cost "
         "with the most you would spend"
     )
+
+
+def _keep_to(limit: float, plan: CallPlan, spent: float, yes: bool) -> None:
+    if plan.cost is not None and spent + plan.cost > limit:
+        already = f" besides ${spent:.2f} that is spent" if spent else ""
+        raise InputError(
+            f"the run would cost about ${plan.cost:.2f}{already} and --max-cost is ${limit:.2f}; "
+            "raise it, or take --budget or --max-files to spend less"
+        )
+    if plan.cost is None and not yes:
+        raise InputError(
+            f"nobody knows what {plan.model} costs, so --max-cost cannot be kept; give "
+            "--input-price and --output-price (dollars per million tokens), or --yes"
+        )

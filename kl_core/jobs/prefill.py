@@ -50,7 +50,7 @@ def prepare(request: PrefillRequest) -> tuple[dict[str, Any], str, Callable[[Wor
     """
     source = request.options.open()
     remote = Remote.open(request.options, request.pool)
-    frozen = request.options.frozen(source)
+    frozen = request.options.frozen(source) | remote.place
     title = request.options.title
     return frozen, title, lambda worker: _Prefill(request, source, remote, worker).work()
 
@@ -78,8 +78,7 @@ class _Prefill:
         with closing(open_journal(worker.run_dir)) as journal:
             probed = probe(worker, remote, journal, lambda: items(self.source, worker, None))
             plan = self._plan(journal, probed)
-            free = remote.free and request.ask is not None  # a page always shows the plan first
-            gemini_plan.permit(worker, plan, request.spend, free, request.ask)
+            gemini_plan.permit(worker, plan, request.spend, request.ask)
             remote.note_identity(worker, probed)
             writer = ResultWriter(output_dir) if output_dir is not None else None
             finisher = Finisher(worker, writer, remote.assembler(), journal.get)
@@ -111,7 +110,8 @@ class _Prefill:
 
     def _carry_out(self, journal: Journal, finisher: Finisher) -> None:
         before = counts_so_far(self.worker, journal)
-        progress = Progress(self.worker, self.price, before, lambda: finisher.prompts)
+        limit = self.request.spend.max_cost
+        progress = Progress(self.worker, self.price, before, lambda: finisher.prompts, limit)
 
         def ask_all(found: Iterator[Item], done: Done) -> None:
             asyncio.run(self._ask(journal, found, done, progress))

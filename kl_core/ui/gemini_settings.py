@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
+from kl_core import addresses
 from kl_core.ui import folders
 
 Values = Mapping[str, Any]
@@ -148,17 +147,12 @@ def url_problem(url: str) -> str | None:
     """Why an address of a server cannot be used, None where it can (or is empty)."""
     if not url:
         return None
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "this is no address; it reads like https://host or http://127.0.0.1:8080"
-    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-        return "an address begins with http:// or https:// and a host, as http://127.0.0.1:8080"
-    if parts.username is not None or parts.password is not None:
-        return "an address holds no user or password; credentials come from the environment"
-    if parts.query or parts.fragment:
-        return "an address ends before any ? or #; keys come from the environment"
+    parts = addresses.parsed(url)
+    if parts is None:
+        return (
+            "this is no address that can be used; it reads like https://host or "
+            "http://127.0.0.1:8080, without user, ? and #: credentials come from the environment"
+        )
     if parts.scheme == "http" and not is_loopback(url):
         return "credentials go over http to this machine alone; use https for other hosts"
     return None
@@ -166,8 +160,5 @@ def url_problem(url: str) -> str | None:
 
 def is_loopback(url: str) -> bool:
     """Whether an address is of this machine."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    parts = addresses.parsed(url)
+    return parts is not None and addresses.is_loopback(parts.hostname or "")

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from kl_core.emulator.server import running
 from kl_core.emulator.settings import FAULTS, Settings
-from kl_core.errors import InputError, ModelError, RunCancelled, RunError
-from kl_core.jobs import scoring, worker
+from kl_core.errors import InputError, ModelError, RunCancelled, RunError, RunWaiting
+from kl_core.jobs import again, gemini_plan, scoring, worker
 from kl_core.models.load import ModelSpec
 from kl_core.records import NOT_ASKED
 from kl_core.store import queries, runs, spending
 from kl_core.store.summary import run_summary
-from tests.jobs.gemini import SAMPLES, ask, results, submit, texts
+from tests.jobs.gemini import MODEL, SAMPLES, ask, results, submit, texts
 
 MODELS = SAMPLES.parents[1] / "models"
 TWO = ("what-is-a-haiku.json", "who-lives-in-the-lighthouse.json")
@@ -138,6 +137,65 @@ def test_a_plan_dearer_than_the_limit_is_refused_with_both_figures(tmp_path, qui
     with pytest.raises(InputError, match=r"about \$\d.*--max-cost is \$0\.00"):
         ask_priced(tmp_path, quiet, few, 0.0)
     assert quiet.stats()["calls"] == 2
+
+
+def test_a_server_of_this_machine_with_prices_is_not_free(tmp_path, quiet, few):
+    """It may be a gateway to a paid one: without a yes it waits."""
+    from kl_core.jobs import prefill
+    from kl_core.jobs.gemini_options import AskOptions, PoolOptions, SpendOptions
+
+    options = AskOptions(few, MODEL, base_url=quiet.base_url)
+    spend = SpendOptions(input_price=1.0, output_price=1.0)
+    shown = []
+
+    def ask(plan, needed):
+        shown.append(needed)
+        return False
+
+    request = prefill.PrefillRequest(options, PoolOptions(), spend, ask)
+    frozen, title, work = prefill.prepare(request)
+    run_dir = worker.folder_for("prefill", frozen, tmp_path, title)
+    with pytest.raises(RunWaiting, match="--yes"):
+        worker.carry_out(run_dir, work)
+    assert shown == [True]
+
+
+def test_spending_stops_at_the_limit_whatever_the_plan_said(tmp_path, quiet, few):
+    """The plan is a guess; what is answered is kept, and a higher limit goes on."""
+    from kl_core.jobs import prefill
+    from kl_core.jobs.gemini_options import AskOptions, PoolOptions, SpendOptions
+
+    def start(limit):
+        options = AskOptions(few, MODEL, base_url=quiet.base_url)
+        spend = SpendOptions(limit, False, 1.0, 1.0)
+        frozen, title, work = prefill.prepare(
+            prefill.PrefillRequest(options, PoolOptions(max_concurrent=4), spend)
+        )
+        run_dir = worker.folder_for("prefill", frozen, tmp_path, title)
+        worker.carry_out(run_dir, work)
+        return run_dir
+
+    quiet.settings = Settings(latency_ms=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gemini_plan.TokenGuess, "tokens", lambda self, context: 1.0)
+        with pytest.raises(RunError, match=r"\$0\.0\d is spent and --max-cost is \$0\.01"):
+            start(0.01)
+    first = quiet.stats()["contexts_succeeded"]
+    assert 2 < first < 376
+    assert runs.read_status(start(1.0)).state == "done"
+    assert quiet.stats()["contexts_repeated"] == 0
+
+
+def test_a_redirect_of_the_environment_is_part_of_the_run(tmp_path, quiet, few, monkeypatch):
+    """Answers of two servers never come together in one run."""
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", quiet.base_url)
+    first = ask(tmp_path, None, input_dir=few, yes=False)
+    assert runs.read_params(first)["request"]["base_url"] == quiet.base_url
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", quiet.base_url.replace("127.0.0.1", "localhost"))
+    assert ask(tmp_path, None, input_dir=few, yes=False) != first
+    assert callable(
+        again.work_of(first)
+    )  # resuming asks where the run began, not where it points now
 
 
 def ask_priced(tmp_path, server, folder, limit):
@@ -287,4 +345,3 @@ def test_settings_that_change_nothing_about_the_run_resume_it(tmp_path, quiet, f
     assert ask(tmp_path, quiet.base_url, input_dir=few, yes=False, max_concurrent=3) == first
     assert ask(tmp_path, quiet.base_url, input_dir=few, yes=False, budget=0.5) != first
     assert json.loads((first / "params.json").read_text())["settings"]["max_concurrent"] == 3
-    assert replace(spending.read_plan(first), max_concurrent=1).mode == "online"

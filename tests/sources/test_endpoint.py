@@ -5,7 +5,8 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from kl_core.errors import InputError
-from kl_core.sources.endpoint import Endpoint, is_loopback, resolve_endpoint
+from kl_core.addresses import is_loopback
+from kl_core.sources.endpoint import Endpoint, resolve_endpoint
 
 KEY = "AIzaSyTheRealKeyThatMustNotBeSeen"
 NAMES = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL")
