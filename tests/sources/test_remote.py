@@ -144,3 +144,27 @@ def test_a_continuation_that_is_not_in_the_list_is_warned_of_in_one_sentence():
 def test_nothing_to_ask_is_no_probe():
     """Responses without log-probabilities."""
     assert choose_point([prepared(entry([]))]) is None
+
+
+def with_ids(*pairs):
+    tokens = tuple(
+        Token(text, None if "\ufffd" in text else text.encode(), number, text)
+        for text, number, _ in pairs
+    )
+    return TokenDist(tokens, tuple(value for *_, value in pairs), len(pairs))
+
+
+def test_ids_settle_what_a_broken_character_is_where_both_models_have_one_vocabulary():
+    """Two candidates written as U+FFFD are the same token by their id; without it nobody knows."""
+    words_ = [(f"w{n}", n, -2.0 - n) for n in range(20)]
+    broken = ("\ufffd", 500, math.log(0.5))
+    made = entry([Position(Token("w0", b"w0", 0, "w0"), -2.0, with_ids(broken, *words_))])
+
+    def result(shift):
+        top = tuple(
+            Candidate(text, number + shift, value) for text, number, value in (broken, *words_)
+        )
+        return scored(made, [Answer(top, top[0])])[0].responses[0]
+
+    assert result(0).measures.headline[0] < 1e-12
+    assert "part of a character" in result(1).reasons[0]
