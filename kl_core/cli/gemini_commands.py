@@ -12,6 +12,7 @@ from kl_core.cli import options
 from kl_core.cli.compute import run_in_foreground
 from kl_core.cli.output import counted, duration
 from kl_core.jobs import batch, prefill
+from kl_core.jobs.gemini_job import GeminiRequest
 from kl_core.jobs.gemini_options import (
     TOP_LOGPROBS,
     AskOptions,
@@ -19,6 +20,7 @@ from kl_core.jobs.gemini_options import (
     PoolOptions,
     SpendOptions,
 )
+from kl_core.jobs.gemini_plan import Ask
 from kl_core.jobs.launch import RUN_DIR_VARIABLE
 from kl_core.store.spending import CallPlan
 
@@ -123,8 +125,8 @@ def prefill_command(
     )
     pool = PoolOptions(max_concurrent, rate_limit, max_retries, timeout, reuse)
     spend = SpendOptions(max_cost, yes, input_price, output_price)
-    request = prefill.PrefillRequest(asked, pool, spend, asker())
-    run_in_foreground("prefill", prefill.prepare(request), runs_dir, as_json)
+    prepared = prefill.prepare(GeminiRequest(asked, pool, spend, asker()))
+    run_in_foreground("prefill", prepared, runs_dir, as_json)
 
 
 def batch_command(
@@ -183,11 +185,11 @@ def batch_command(
     )
     places = BatchOptions(bucket_name, storage_url, cleanup, lifecycle_days)
     spend = SpendOptions(max_cost, yes, input_price, output_price)
-    request = batch.BatchRequest(asked, places, PoolOptions(reuse=reuse), spend, asker())
-    run_in_foreground("batch", batch.prepare(request), runs_dir, as_json)
+    prepared = batch.prepare(GeminiRequest(asked, PoolOptions(reuse=reuse), spend, asker()), places)
+    run_in_foreground("batch", prepared, runs_dir, as_json)
 
 
-def asker() -> prefill.Ask | None:
+def asker() -> Ask | None:
     """Shows a plan at the prompt and asks; None in a worker that a page has started."""
     if RUN_DIR_VARIABLE in os.environ:
         return None

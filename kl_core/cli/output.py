@@ -7,6 +7,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,24 +125,38 @@ def print_summary(summary: dict[str, Any]) -> None:
         _print_figures(summary)
     elif summary.get("top_prompts"):
         print(_directions(summary))
+    searched, top = summary.get("searched_for"), summary.get("top_prompts")
+    if top:
+        _print_top(top, any("low" in row for row in top), searched)
     if left := summary.get("prompts_left"):
-        print(f"{counted(left, 'prompt')} fell behind and got no mean: not all of it was asked")
-    if summary.get("top_prompts"):
-        _print_top(summary["top_prompts"], bool(summary.get("estimate")))
+        print(_left(left, searched))
     problems = summary["problems"]
     if problems:
         print(f"\n{counted(len(problems), 'problem')}:")
         for row in problems[:10]:
             place = " ".join(part for part in (row["file"], row["where"]) if part)
-            print(f"  {one_line(place, 60)}: {one_line(row['reason'], 90)}")
+            where = one_line(place, min(60, room(4, 60)))
+            reason = one_line(row["reason"], 90)
+            if len(where) + len(reason) + 4 > room(0, 200):  # on lines of their own, then
+                print(f"  {where}:\n    {one_line(row['reason'], room(4, 90))}")
+            else:
+                print(f"  {where}: {reason}")
             if row["hint"]:
-                print(f"    {one_line(row['hint'], 110)}")
+                print(f"    {one_line(row['hint'], room(4, 110))}")
         if len(problems) > 10:
             print(f"  … and {len(problems) - 10:,} more: runs show {summary['run_id']} --json")
     if summary["prompts"]:
         print(
             f"\nOpen it: streamlit run app.py, then http://127.0.0.1:8501/?run={summary['run_id']}"
         )
+
+
+def _left(left: int, searched: int | None) -> str:
+    """The prompts without a mean, and that the run has none for that."""
+    prompts, have = counted(left, "prompt"), "has" if left == 1 else "have"
+    if searched:
+        return f"{prompts} fell behind and {have} no mean, nor has the run"
+    return f"{prompts} {have} no estimate and so no mean, nor has the run"
 
 
 def _print_calls(calls: dict[str, int], cost: float | None) -> None:
@@ -180,20 +195,63 @@ def _print_figures(summary: dict[str, Any]) -> None:
 
 
 def interval(estimate: dict[str, Any]) -> str:
-    """` (0.05 – 1.3)`, the 95 % interval of an estimate; ` ± ?` where none is known."""
+    """` (0.0500 – 1.30)`, the 95 % interval rounded outwards; ` ± ?` where none is known."""
     low, high = estimate.get("low"), estimate.get("high")
-    return " ± ?" if low is None or high is None else f" ({figure(low)} – {figure(high)})"
+    if low is None or high is None:
+        return " ± ?"
+    ends = same_notation([_floored(low), _ceiled(high)])
+    return f" ({ends[0]} – {ends[1]})"
 
 
-def _print_top(rows: list[dict[str, Any]], estimated: bool) -> None:
+def same_notation(values: Sequence[Any], show: Callable[[Any], str] | None = None) -> list[str]:
+    """Figures of one column: three digits each, all plain or, where one is below 1e-5, all not."""
+    finite = [v for v in values if isinstance(v, float) and math.isfinite(v) and v != 0]
+    small = any(abs(v) < 1e-5 for v in finite)
+    return [_digits(v, small) if v in finite else (show or figure)(v) for v in values]
+
+
+def _digits(value: float, small: bool) -> str:
+    if small:
+        return f"{value:.2e}"
+    shown = float(f"{value:.3g}")
+    return f"{shown:.{max(0, 2 - math.floor(math.log10(abs(shown))))}f}"
+
+
+def _floored(value: Any) -> Any:
+    """The value with three digits, rounded down: for what stands after ≥."""
+    return float(at_least(value)) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def _ceiled(value: Any) -> Any:
+    """The value with three digits, rounded up."""
+    if not isinstance(value, float) or not math.isfinite(value) or value <= 0:
+        return value
+    shown = float(f"{value:.3g}")
+    step = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return shown if shown >= value * (1 - 1e-9) else float(f"{shown + step:.3g}")
+
+
+def _print_top(rows: list[dict[str, Any]], estimated: bool, searched: int | None) -> None:
     middle = f" {'95 %':>17}" if estimated else ""
-    print(f"\n  mean KL{middle}   bound    tokens  prompt")
-    for row in rows:
+    means = same_notation([row["mean_kl"] for row in rows])
+    bounds = same_notation([_floored(row["lower"]) for row in rows])
+    found = min(searched, len(rows)) if searched else len(rows)
+    named = "1 most divergent prompt" if found == 1 else f"{found:,} most divergent prompts"
+    print(f"\nThe {named}:" if searched else "")
+    print(f"  {'mean KL':>8}{middle} {'bound':>8} {'tokens':>8}  prompt")
+    for place, (row, mean, bound) in enumerate(zip(rows, means, bounds, strict=True)):
+        if searched and place == found:
+            print("Also asked in full, to settle the ranking:")
         within = f" {interval(row).strip() if 'low' in row else '':>17}" if estimated else ""
-        print(
-            f"  {figure(row['mean_kl']):>7}{within} {at_least(row['lower']):>7} "
-            f"{row['tokens']:>9,}  {one_line(row['prompt'], 70)}"
-        )
+        taken = f"  {mean:>8}{within} {bound:>8} {row['tokens']:>8,}  "
+        print(taken + one_line(row["title"], room(len(taken), 70)))
+
+
+def room(taken: int, usual: int) -> int:
+    """Characters left on a line of the terminal, `usual` where nothing is a terminal."""
+    if not sys.stdout.isatty():
+        return usual
+    return max(8, min(usual, shutil.get_terminal_size().columns - taken))
 
 
 def show_path(path: Path) -> str:

@@ -13,6 +13,7 @@ from kl_core.cli.output import counted, one_line, print_json, print_summary, pro
 from kl_core.cli.pair_command import compare_command
 from kl_core.errors import InputError
 from kl_core.jobs.again import work_of
+from kl_core.jobs.batch_cancel import cancel_jobs
 from kl_core.store import run_sizes, runs, spending
 from kl_core.store.summary import run_summary
 
@@ -92,9 +93,25 @@ def resume_command(
 
 
 @app.command("cancel")
-def cancel_command(run: options.RunId, runs_dir: options.RunsDir = None) -> None:
+def cancel_command(
+    run: options.RunId,
+    jobs: Annotated[
+        bool, typer.Option("--jobs", help="Cancel its batch jobs at Google too, live run or not.")
+    ] = False,
+    runs_dir: options.RunsDir = None,
+) -> None:
     """Ask a live run to stop; what was finished is kept."""
     run_dir = runs.find_run(runs.root_or_default(runs_dir), run)
+    if jobs:
+        count = cancel_jobs(run_dir)
+        if not count:
+            print(f"{run_dir.name} has no batch job under way at Google.")
+            return
+        print(
+            f"{run_dir.name} is stopped and Google is asked to cancel {counted(count, 'batch job')}"
+            f"; rows answered by then are paid for: `runs resume {run_dir.name}` collects them."
+        )
+        return
     if not runs.read_status(run_dir).active:
         raise InputError(f"run {run_dir.name} is {runs.read_status(run_dir).state}, not working")
     runs.request_cancel(run_dir)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from kl_core.errors import RunError
 from kl_core.jobs import batch, compare, import_run, prefill, score
+from kl_core.jobs.gemini_job import GeminiRequest
 from kl_core.jobs.gemini_options import AskOptions, BatchOptions, PoolOptions, SpendOptions
 from kl_core.jobs.scoring import ScoringOptions
 from kl_core.jobs.worker import Worker
@@ -52,11 +53,11 @@ def _prepare(
     if kind == "prefill":
         options, spend = AskOptions.thawed(request), _of(SpendOptions, settings)
         pool = _of(PoolOptions, settings)
-        return prefill.prepare(prefill.PrefillRequest(options, pool, spend))
+        return prefill.prepare(GeminiRequest(options, pool, spend))
     if kind == "batch":
         options, spend = AskOptions.thawed(request), _of(SpendOptions, settings)
         places, pool = _of(BatchOptions, request), _of(PoolOptions, settings)
-        return batch.prepare(batch.BatchRequest(options, places, pool, spend))
+        return batch.prepare(GeminiRequest(options, pool, spend), places)
     if kind not in ("score", "compare"):
         raise RunError(f"a run of kind {kind!r} cannot be resumed by this version")
     scoring = ScoringOptions.thawed(request)

@@ -2,159 +2,141 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kl_core.errors import InputError, RunError
-from kl_core.formats.kl_results import ResultWriter
-from kl_core.jobs import gemini_plan
-from kl_core.jobs.earlier import Earlier
-from kl_core.jobs.gemini_calls import Remote, counts_so_far, open_journal, probe
-from kl_core.jobs.gemini_entries import Finisher, items
-from kl_core.jobs.gemini_options import AskOptions, BatchOptions, PoolOptions, SpendOptions
-from kl_core.jobs.gemini_plan import Ask
-from kl_core.jobs.prefill import note_settings
+from kl_core.errors import InputError, KLExplorerError, RunError
+from kl_core.jobs.batch_counts import Counts
+from kl_core.jobs.gemini_calls import Remote, counted
+from kl_core.jobs.gemini_entries import Finisher, Item
+from kl_core.jobs.gemini_job import GeminiJob, GeminiRequest
+from kl_core.jobs.gemini_options import BATCH_FOLDER, BatchOptions
 from kl_core.jobs.reading import Input
-from kl_core.jobs.scoring import refuse_shared_names
-from kl_core.jobs.worker import STATUS_EVERY_S, Worker
+from kl_core.jobs.worker import Worker
 from kl_core.records import Problem
-from kl_core.sources.budget import Budget
-from kl_core.sources.calls import Answer, CallError, Context
+from kl_core.sources.batch_ledger import given_up, under_way
+from kl_core.sources.calls import CallError, Context
 from kl_core.sources.journal import Journal
-from kl_core.store import runs, spending
 from kl_core.store.spending import CallPlan
 
 if TYPE_CHECKING:  # imported late: Google's clients take a second to load
     from kl_core.sources.vertex_batch import VertexBatch
 
-FOLDER = "batch"
 
-
-@dataclass(frozen=True, slots=True)
-class BatchRequest:
-    """What to ask, where the files lie meanwhile, and what may be spent.
-
-    Attributes:
-        pool: for the probe, and whether to reuse answers of finished runs.
-        ask: asks a person whether to start; None where nobody can be asked.
-    """
-
-    options: AskOptions
-    places: BatchOptions
-    pool: PoolOptions
-    spend: SpendOptions
-    ask: Ask | None = None
-
-
-def prepare(request: BatchRequest) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
+def prepare(
+    asked: GeminiRequest, places: BatchOptions
+) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
     """(frozen request, title, work).
+
+    Args:
+        places: where the files lie meanwhile.
 
     Raises:
         InputError: nothing to read, no project, no credentials, an address that must not be
             used.
     """
-    options = request.options
+    options = asked.options
     if not options.project_id:
         raise InputError("batch jobs run on Vertex AI only; give --project-id")
     source = options.open()
-    remote = Remote.open(options, request.pool)
-    frozen = options.frozen(source) | asdict(request.places)
+    remote = Remote.open(options, asked.pool)
+    frozen = options.frozen(source) | remote.place | asdict(places)
     title = f"{options.title}, by batch job"
-    return frozen, title, lambda worker: _Batch(request, source, remote, worker).work()
+    return frozen, title, lambda worker: _Batch(asked, places, source, remote, worker).work()
 
 
-class _Batch:
+class _Batch(GeminiJob):
     """One start of a run."""
 
     def __init__(
-        self, request: BatchRequest, source: Input, remote: Remote, worker: Worker
+        self,
+        asked: GeminiRequest,
+        places: BatchOptions,
+        source: Input,
+        remote: Remote,
+        worker: Worker,
     ) -> None:
-        self.request, self.source, self.remote, self.worker = request, source, remote, worker
-        share, seed = request.options.budget, request.options.seed
-        self.budget = None if share is None else Budget(share, seed)
-        self.price = remote.price(request.spend, batch=True)
+        super().__init__(asked, source, remote, worker, batch=True)
+        self._places = places
+        self._folder = worker.run_dir / BATCH_FOLDER
 
-    def work(self) -> None:
-        """Probe, reckon, ask for a yes, submit and wait, then score."""
-        request, worker, remote = self.request, self.worker, self.remote
-        note_settings(worker, request.pool, request.spend)
-        output_dir = request.options.output_dir
-        if output_dir is not None:
-            refuse_shared_names(self.source)
-        with closing(open_journal(worker.run_dir)) as journal:
-            probed = probe(worker, remote, journal, lambda: items(self.source, worker, None))
-            plan = self._plan(journal, probed)
-            free = remote.free and request.ask is not None
-            gemini_plan.permit(worker, plan, request.spend, free, request.ask)
-            remote.note_identity(worker, probed)
-            failures = self._ask(journal, plan)
-            writer = ResultWriter(output_dir) if output_dir is not None else None
-            finisher = Finisher(worker, writer, remote.assembler(), journal.get)
-            worker.stage("scoring", plan.prompts, "prompts")
-            for item in items(self.source, worker, self.budget):
-                finisher(item, failures)
-                worker.progress(finisher.prompts)
+    def answered(self, journal: Journal) -> Callable[[bytes], bool]:
+        """Rows of jobs under way are paid for already."""
+        place = (self._folder, self.worker.run_dir.name)
+        sent = under_way(*place) | given_up(*place)
+        return lambda key: key in sent or journal.has(key)
 
-    def _plan(self, journal: Journal, probed: gemini_plan.Probed | None) -> CallPlan:
-        self.worker.stage("estimating the cost", None, "")
-        plan = gemini_plan.reckon(
-            items(self.source, self.worker, self.budget),
-            journal.has,
-            probed,
-            self.price,
-            CallPlan("batch", (probed.answer.model if probed else "") or self.remote.wire.model),
-        )
-        spending.write_plan(self.worker.run_dir, plan)
-        return plan
+    def carry_out(self, journal: Journal, finisher: Finisher, plan: CallPlan) -> None:
+        """Submit and wait; score what each job brings.
 
-    def _ask(self, journal: Journal, plan: CallPlan) -> dict[bytes, str]:
-        """All rows answered or given up; returns the reasons."""
+        Raises:
+            RunError: rows were lost with their job; the entries that need them are left for the
+                next start, the others are scored.
+        """
+        worker = self.worker
+        scores = _Scores(worker, journal.has, finisher, self.found)
+        failures, lost = self._ask(journal, plan, scores)
+        worker.stage("scoring", plan.prompts, "prompts", finisher.prompts)
+        left = scores.write(failures, lambda: worker.progress(finisher.prompts))
+        if lost or left:
+            raise RunError(_told_lost(lost, left))
+
+    def _ask(
+        self, journal: Journal, plan: CallPlan, scores: _Scores
+    ) -> tuple[dict[bytes, str], dict[bytes, str]]:
+        """All jobs over; the reasons of (rows given up for good, rows lost with their job)."""
         from kl_core.sources.vertex_batch import VertexBatch
 
-        places, worker = self.request.places, self.worker
-        if not plan.calls and not (worker.run_dir / FOLDER).exists():
-            return {}
+        places, worker = self._places, self.worker
+        if not plan.calls and not self._folder.exists():
+            return {}, {}
         batch = VertexBatch(
             self.remote.endpoint,
             self.remote.wire,
-            worker.run_dir / FOLDER,
+            self._folder,
             worker.run_dir.name,
             places.bucket_name,
             places.storage_url,
         )
-        counts = _Counts(worker, journal, batch, self.price.cost)
+        counts = Counts(worker, journal, batch, self.price.cost)
+
+        def collected() -> None:
+            counts.settle()
+            scores.write(batch.failures, worker.check_cancel)
+
         try:
             if places.lifecycle_days is not None:
                 batch.offer_lifecycle(places.lifecycle_days)
-            worker.stage("waiting for batch jobs", plan.calls, "rows")
+            rows = plan.calls + _unanswered(worker.run_dir, journal)
+            worker.stage("waiting for batch jobs", rows, "rows")
             failures = batch.run(
                 self._contexts(journal, counts),
                 counts.keep,
                 counts.watch,
                 counts.check,
                 journal.flush,
+                collected,
             )
-        except CallError as error:
-            raise RunError(error.reason) from error
+        except KLExplorerError as error:
+            counts.settle()
+            scores.write(batch.failures, lambda: None)  # what is known is shown
+            if isinstance(error, CallError):
+                raise RunError(error.reason) from error
+            raise
         finally:
-            journal.flush()
-            counts.write()
-        counts.end(failures)
-        if places.cleanup:
+            counts.settle()
+        if places.cleanup and not batch.lost:
             self._clean(batch)
-        return failures
+        return failures, batch.lost
 
-    def _contexts(self, journal: Journal, counts: _Counts) -> Iterator[Context]:
+    def _contexts(self, journal: Journal, counts: Counts) -> Iterator[Context]:
         """What nobody has answered yet, each context once."""
-        earlier = None
-        if self.request.pool.reuse:
-            run_dir = self.worker.run_dir
-            earlier = Earlier.open(run_dir.parent, runs.read_params(run_dir)["request"])
+        earlier = self.earlier()
         seen: set[bytes] = set()
-        for item in items(self.source, self.worker, self.budget):
+        for item in self.found():
             for context in item.contexts:
                 if context.key in seen or journal.has(context.key):
                     continue
@@ -165,6 +147,7 @@ class _Batch:
                 else:
                     counts.reuse(context.key, found)
         if earlier is not None:
+            self.worker.parts.add_problems(earlier.problems)
             earlier.close()
 
     def _clean(self, batch: VertexBatch) -> None:
@@ -176,66 +159,53 @@ class _Batch:
             self.worker.parts.add_problems([row])
 
 
-class _Counts:
-    """Keeps answers, and tells calls.json and status.json how far the jobs are."""
+class _Scores:
+    """Scores entries as their rows come in, each once.
+
+    Args:
+        found: the entries that are not on disk.
+    """
 
     def __init__(
         self,
         worker: Worker,
-        journal: Journal,
-        batch: VertexBatch,
-        cost: Callable[[int, int], float | None],
+        has: Callable[[bytes], bool],
+        finisher: Finisher,
+        found: Callable[[], Iterator[Item]],
     ) -> None:
-        self._worker, self._journal, self._batch, self._cost = worker, journal, batch, cost
-        self._stats = counts_so_far(worker, journal)
-        self._done = 0
-        self._written = 0.0
+        self._worker, self._has, self._finisher, self._found = worker, has, finisher, found
 
-    def keep(self, key: bytes, answer: Answer) -> None:
-        """One row's answer; counted once, however often it comes."""
-        if self._journal.has(key):
-            return
-        self._journal.keep(key, answer)
-        self._done += 1
-        self._stats = replace(
-            self._stats,
-            made=self._stats.made + 1,
-            input_tokens=self._stats.input_tokens + answer.input_tokens,
-            output_tokens=self._stats.output_tokens + answer.output_tokens,
-        )
+    def write(self, failures: Mapping[bytes, str], tick: Callable[[], None]) -> int:
+        """Every entry whose rows are all answered or given up; returns how many are not.
 
-    def reuse(self, key: bytes, answer: Answer) -> None:
-        """An answer of a finished run."""
-        self._journal.keep(key, answer)
-        self._stats = replace(self._stats, reused=self._stats.reused + 1)
-
-    def watch(self, jobs: tuple[dict[str, Any], ...]) -> None:
-        """Take in how the jobs are."""
-        self._stats = replace(self._stats, jobs=jobs)
-        self.write()
-
-    def check(self) -> None:
-        """Called often: raises where the user cancels."""
-        if time.monotonic() - self._written > STATUS_EVERY_S:
-            self.write()
-        self._worker.progress(self._done, _told(self._batch.jobs))
-
-    def end(self, failures: dict[bytes, str]) -> None:
-        """All jobs are over."""
-        again = sum(int(job["requests"]) for job in self._batch.jobs if job["attempt"] > 1)
-        self._stats = replace(self._stats, failed=len(failures), retried=again)
-        self.write()
-
-    def write(self) -> None:
-        """calls.json as of now."""
-        self._written = time.monotonic()
-        tokens = self._stats.input_tokens + self._batch.lost_tokens
-        cost = self._cost(tokens, self._stats.output_tokens)
-        stats = replace(self._stats, cost=cost, jobs=self._batch.jobs)
-        spending.write_stats(self._worker.run_dir, stats)
+        Args:
+            tick: called after each; raises where the user cancels.
+        """
+        left = 0
+        for item in self._found():
+            if all(self._has(each.key) or each.key in failures for each in item.contexts):
+                self._finisher(item, failures)
+                self._worker.finished.add(item.prompt_id)
+            else:
+                left += 1
+            tick()
+        self._worker.parts.flush()
+        return left
 
 
-def _told(jobs: tuple[dict[str, Any], ...]) -> str:
-    """`2 jobs: running, pending`."""
-    states = ", ".join(str(job["state"]).replace("_", " ").lower() for job in jobs)
-    return f"{len(jobs)} job{'' if len(jobs) == 1 else 's'}: {states}" if jobs else "preparing"
+def _told_lost(lost: Mapping[bytes, str], left: int) -> str:
+    """One sentence on rows that are neither answered nor given up."""
+    prompts = counted(left, "prompt")
+    if not lost:
+        return f"{prompts} could not be scored, as rows are missing; resume the run to submit them"
+    reasons = Counter(lost.values()).most_common()
+    more = f", and {counted(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else ""
+    return (
+        f"{counted(len(lost), 'row')} of {prompts} got no answer ({reasons[0][0]}{more}); the rest "
+        "is scored, and resuming the run submits them again as a new job"
+    )
+
+
+def _unanswered(run_dir: Path, journal: Journal) -> int:
+    """Rows of the jobs under way that are not collected."""
+    return sum(not journal.has(key) for key in under_way(run_dir / BATCH_FOLDER, run_dir.name))

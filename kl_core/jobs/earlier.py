@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kl_core.errors import RunError
 from kl_core.jobs.gemini_calls import JOURNAL
+from kl_core.records import Problem
 from kl_core.sources.calls import Answer
 from kl_core.sources.journal import Journal
 from kl_core.store import runs
@@ -18,31 +20,50 @@ class Earlier:
     """Looks up contexts in the journals of finished runs, the newest first.
 
     An answer from there cannot show that the model has changed since; the run says so.
+
+    Attributes:
+        problems: runs whose answers could not be used, found when they were opened or later.
     """
 
-    def __init__(self, journals: list[Journal]) -> None:
+    def __init__(self, journals: dict[str, Journal], problems: list[Problem]) -> None:
         self._journals = journals
+        self.problems = problems
 
     @classmethod
     def open(cls, root: Path, request: dict[str, Any]) -> Earlier:
-        """The journals of all finished runs that asked the same model in the same way."""
-        found = []
+        """The journals of all finished runs that asked the same model in the same way.
+
+        One that cannot be read is left out, and stands in `problems`.
+        """
+        earlier = cls({}, [])
         for info in runs.list_runs(root):
             path = info.path / JOURNAL
             same = all(info.request.get(name) == request.get(name) for name in SAME)
             if info.kind in KINDS and info.state == "done" and same and path.is_file():
-                found.append(Journal.open_readonly(path))
-        return cls(found)
+                try:
+                    earlier._journals[info.path.name] = Journal.open_readonly(path)
+                except RunError as error:
+                    earlier._note(info.path.name, error)
+        return earlier
 
     def __call__(self, key: bytes) -> Answer | None:
         """The answer of an earlier run; one without a value is asked anew."""
-        for journal in self._journals:
-            answer = journal.get(key)
+        for name, journal in list(self._journals.items()):
+            try:
+                answer = journal.get(key)
+            except RunError as error:
+                self._journals.pop(name).close()
+                self._note(name, error)
+                continue
             if answer is not None and answer.error is None:
                 return answer
         return None
 
     def close(self) -> None:
         """Close all journals."""
-        for journal in self._journals:
+        for journal in self._journals.values():
             journal.close()
+
+    def _note(self, name: str, error: RunError) -> None:
+        hint = "Its answers were not reused; what only it knew was asked anew."
+        self.problems.append(Problem("", f"finished run {name}", str(error), hint))

@@ -10,6 +10,8 @@ from kl_core.errors import InputError
 from kl_core.jobs.reading import Input, open_input
 
 TOP_LOGPROBS = 20
+BATCH_FOLDER = "batch"
+"""Input files and the ledger of jobs, in the run's folder."""
 
 
 @dataclass(frozen=True, slots=True)

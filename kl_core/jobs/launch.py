@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from kl_core.store import process, runs, spending
 RUN_DIR_VARIABLE = "KL_RUN_DIR"
 POSITIONAL = {"import": "input_dir"}
 KINDS = ("import", "score", "compare", "prefill", "batch")
-DEMO_PORT_FILE = "demo-server.port"
+DEMO_PORT_FILE, DEMO_LAST_FILE = "demo-server.port", "demo-server.last"
 DEMO_IDLE_MINUTES = 60
 DEMO_START_S = 30.0
 _children: dict[str, subprocess.Popen[bytes]] = {}
@@ -85,12 +86,12 @@ def start(kind: str, options: Mapping[str, Any], nonce: str, root: Path | None =
     return run_dir
 
 
-def resume(run_dir: Path) -> None:
+def resume(run_dir: Path, message: str = "resuming") -> None:
     """Go on with an unfinished run; a live one is left alone."""
     if runs.read_status(run_dir).active and process.is_alive(run_dir):
         return
     (run_dir / "cancel").unlink(missing_ok=True)
-    waiting = replace(runs.read_status(run_dir), state="starting", error="", message="resuming")
+    waiting = replace(runs.read_status(run_dir), state="starting", error="", message=message)
     runs.write_status(run_dir, replace(waiting, updated=time.time()))
     _spawn(run_dir, ["runs", "resume", run_dir.name, "--runs-dir", str(run_dir.parent)], {})
 
@@ -98,14 +99,16 @@ def resume(run_dir: Path) -> None:
 def confirm(run_dir: Path) -> None:
     """Say yes to what a waiting run would cost, and let it go on."""
     spending.confirm(run_dir)
-    resume(run_dir)
+    resume(run_dir, "")
 
 
 def demo_server(root: Path | None = None) -> str:
     """The address of a demo server on this machine, started where none answers.
 
     It speaks the protocols of Gemini, Vertex batch and Cloud Storage, answers from the sample
-    models, outlives the page, and ends by itself when nobody has called it for a while.
+    models, outlives the page, and ends by itself when nobody has called it for a while. The
+    next one listens where the last one did, so that runs begun with that can be resumed;
+    elsewhere only where something else has taken the port.
 
     Raises:
         RunError: it does not start; its log says why.
@@ -115,8 +118,10 @@ def demo_server(root: Path | None = None) -> str:
     port_file = root / DEMO_PORT_FILE
     if (found := _answering(port_file)) is not None:
         return found
+    port = _last_demo_port(root)
     port_file.unlink(missing_ok=True)
-    words = ["emulate", "--port", "0", "--port-file", str(port_file)]
+    port = port if port is not None and _is_free(port) else 0
+    words = ["emulate", "--port", str(port), "--port-file", str(port_file)]
     words += ["--idle-minutes", str(DEMO_IDLE_MINUTES)]
     log_path = root / "demo-server.log"
     with open(log_path, "wb") as log:
@@ -124,9 +129,37 @@ def demo_server(root: Path | None = None) -> str:
     limit = time.monotonic() + DEMO_START_S
     while time.monotonic() < limit and server.poll() is None:
         if (found := _answering(port_file)) is not None:
+            (root / DEMO_LAST_FILE).write_text(found.rsplit(":", 1)[1])
             return found
         time.sleep(0.05)
     raise RunError(f"the demo server did not start; {log_path} says why")
+
+
+def last_demo_address(root: Path | None = None) -> str | None:
+    """Where the demo server listens, or did last; None where there was none."""
+    port = _last_demo_port(root or runs.default_root())
+    return None if port is None else f"http://127.0.0.1:{port}"
+
+
+def _last_demo_port(root: Path) -> int | None:
+    for name in (DEMO_PORT_FILE, DEMO_LAST_FILE):  # a server removes the first at its end
+        try:
+            port = int((root / name).read_text())
+        except (OSError, ValueError):
+            continue
+        if 0 < port < 65_536:
+            return port
+    return None
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _answering(port_file: Path) -> str | None:

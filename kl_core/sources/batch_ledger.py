@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from kl_core.errors import RunError
+from kl_core.sources.batch_shards import keys_in
 
 Step = Literal["written", "uploaded", "asked", "running", "ended", "done"]
 _FILE = "jobs.json"
@@ -66,6 +67,9 @@ class _Saved(msgspec.Struct):
 class Ledger:
     """The jobs of a run, in `folder`/jobs.json; written as a whole.
 
+    Args:
+        readonly: nothing is made or tidied; for a look beside the process that writes it.
+
     Attributes:
         finished: the last run came to its end; what is handed in after it is asked anew.
 
@@ -73,15 +77,17 @@ class Ledger:
         RunError: the file is of another run or cannot be read.
     """
 
-    def __init__(self, folder: Path, run: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, run: str, readonly: bool = False) -> None:
+        if not readonly:
+            folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.run = folder, run
         self.finished = False
         self.jobs: list[BatchJob] = []
         path = folder / _FILE
         if path.exists():
             self._read(path)
-        self._tidy()
+        if not readonly:
+            self._tidy()
 
     def _read(self, path: Path) -> None:
         try:
@@ -151,6 +157,29 @@ class Ledger:
         for path in [*self.folder.glob("in-*.jsonl"), *self.folder.glob("out-*.jsonl")]:
             if path.name not in known:
                 path.unlink()
+
+
+def under_way(folder: Path, run: str) -> set[bytes]:
+    """Keys that a run's open jobs have: submitted, or in an input file that will be.
+
+    They are paid for, or were agreed to. Empty where there are no jobs.
+
+    Raises:
+        RunError: the ledger is of another run or cannot be read.
+    """
+    ledger = Ledger(folder, run, readonly=True)
+    files = [ledger.input_of(job) for job in ledger.open_jobs]
+    return {key for path in files if path.exists() for key in keys_in(path)}
+
+
+def given_up(folder: Path, run: str) -> set[bytes]:
+    """Keys that an unfinished run gave up and will not submit again.
+
+    Raises:
+        RunError: as `under_way`.
+    """
+    ledger = Ledger(folder, run, readonly=True)
+    return set() if ledger.finished else set(ledger.failures())
 
 
 def _replace(path: Path, data: bytes) -> None:

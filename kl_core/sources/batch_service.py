@@ -27,7 +27,6 @@ class JobView:
         id: the whole resource name.
         state: without JOB_STATE_.
         succeeded, failed: rows, 0 where it does not say.
-        directory: where its rows are, "" where it does not say.
     """
 
     id: str
@@ -35,7 +34,6 @@ class JobView:
     error: str
     succeeded: int
     failed: int
-    directory: str
     created: str
 
     @property
@@ -113,13 +111,12 @@ class BatchService:
 
 
 def _view(job: types.BatchJob) -> JobView:
-    stats, error, where = job.completion_stats, job.error, job.output_info
+    stats, error = job.completion_stats, job.error
     return JobView(
         id=str(job.name or ""),
         state=(job.state.value if job.state else "UNSPECIFIED").removeprefix("JOB_STATE_"),
         error=str(error.message or error.code or "") if error else "",
         succeeded=int((stats.successful_count if stats else None) or 0),
         failed=int((stats.failed_count if stats else None) or 0),
-        directory=str((where.gcs_output_directory if where else None) or ""),
         created=job.create_time.isoformat() if job.create_time else "",
     )

@@ -17,8 +17,9 @@ from google.cloud import storage  # type: ignore[import-untyped]
 from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped]
 from google.oauth2.credentials import Credentials
 
+from kl_core.addresses import check_address
 from kl_core.errors import InputError, RunError
-from kl_core.sources.endpoint import PLACEHOLDER, check_address
+from kl_core.sources.endpoint import PLACEHOLDER
 from kl_core.sources.storage_errors import storage_error
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
@@ -171,6 +172,12 @@ class Bucket:
 
 
 def _client(project: str, storage_url: str | None) -> storage.Client:
+    client = _new_client(project, storage_url)
+    client._http.max_redirects = 0  # a token and the prompts go nowhere else
+    return client
+
+
+def _new_client(project: str, storage_url: str | None) -> storage.Client:
     if storage_url is None:
         try:
             return storage.Client(project=project)

@@ -14,9 +14,15 @@ RATE_S = 10.0  # the rate is over so many seconds
 
 @dataclass(slots=True)
 class CallCounts:
-    """Adds to what earlier starts of the run counted; `stats` is a snapshot."""
+    """Adds to what earlier starts of the run counted; `stats` is a snapshot.
+
+    Attributes:
+        given_up: contexts that are counted as failed and have no answer on disk, those of
+            earlier starts included; one that is answered after all is taken off.
+    """
 
     before: CallStats
+    given_up: set[bytes] = field(default_factory=set)
     made: int = 0
     reused: int = 0
     failed: int = 0
@@ -26,14 +32,29 @@ class CallCounts:
     errors: Counter[str] = field(default_factory=Counter)
     _marks: deque[tuple[float, int]] = field(default_factory=lambda: deque([(time.monotonic(), 0)]))
 
-    def landed(self, answer: Answer) -> None:
+    def landed(self, key: bytes, answer: Answer, reused: bool) -> None:
         """An answer is on disk; one with an error is a context given up for good."""
-        self.made += 1
-        if answer.error is None:
+        if key in self.given_up:
+            self.given_up.discard(key)
+            self.failed -= 1
+        if reused:
+            self.reused += 1
+        elif answer.error is None:
+            self.made += 1
             self.input_tokens += answer.input_tokens
             self.output_tokens += answer.output_tokens
         else:
             self.failed += 1
+
+    def gave_up(self, key: bytes) -> None:
+        """A context got no answer, however often it was asked in this start."""
+        self.failed += key not in self.given_up
+        self.given_up.add(key)
+
+    def checked(self, answer: Answer) -> None:
+        """A context that has its answer was asked once more, to try the server."""
+        self.input_tokens += answer.input_tokens
+        self.output_tokens += answer.output_tokens
 
     def went_wrong(self, error: CallError) -> None:
         """An attempt failed; what it cost counts."""

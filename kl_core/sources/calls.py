@@ -115,11 +115,18 @@ class Ask(Protocol):
 class AnswerStore(Protocol):
     """Where finished calls are kept; see journal.py."""
 
+    @property
+    def given_up(self) -> set[bytes]:
+        """Contexts without an answer that some start of the run gave up."""
+
     def get(self, key: bytes) -> Answer | None:
         """The answer of a finished call, None where there is none."""
 
-    async def put(self, key: bytes, answer: Answer) -> None:
-        """Returns when the answer is on disk."""
+    async def put(self, key: bytes, answer: Answer, reused: bool = False) -> None:
+        """Returns when the answer is on disk; one that another run paid for is `reused`."""
+
+    def give_up(self, key: bytes) -> None:
+        """Note soon that a context got no answer; it may be asked again by a later start."""
 
 
 class Ticket(Protocol):

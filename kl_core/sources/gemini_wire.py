@@ -16,6 +16,8 @@ from kl_core.sources.calls import Answer, CallError, Candidate, Context
 
 ROLES = {"user": "user", "human": "user", "assistant": "model", "model": "model"}
 SYSTEM = ("system", "developer")
+MOST_TOKENS = 2**31 - 1  # the API counts in 32 bits; more is no count
+IDS = range(-(2**63), 2**63)  # what 64 bits hold
 Json = dict[str, Any]
 
 
@@ -179,7 +181,8 @@ def _candidate(raw: Any) -> Candidate | None:
     if isinstance(logprob, bool) or not isinstance(logprob, int | float) or logprob <= OUTSIDE:
         return None
     number = raw.get("tokenId")
-    known = number if isinstance(number, int) and not isinstance(number, bool) else None
+    is_id = isinstance(number, int) and not isinstance(number, bool) and number in IDS
+    known = number if is_id else None
     return Candidate(raw.get("token", ""), known, float(logprob))
 
 
@@ -188,5 +191,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int:
+    """Tokens billed, 0 where the server does not say or says what cannot be."""
     value = usage.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if 0 < value <= MOST_TOKENS else 0

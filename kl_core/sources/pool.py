@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -18,62 +17,18 @@ from kl_core.records import CallStats
 from kl_core.sources.call_counts import CallCounts
 from kl_core.sources.calls import Answer, AnswerStore, Ask, CallError, Context, Ticket
 from kl_core.sources.limiter import Limiter, Outcome
+from kl_core.sources.pending import Open, Pending
+from kl_core.sources.pool_settings import PoolSettings
 from kl_core.sources.retries import RetryPolicy, Tries
+from kl_core.sources.spells import Spell
+
+__all__ = ["Pool", "PoolSettings"]
 
 T = TypeVar("T", bound=Ticket)
 R = TypeVar("R")
 OVERLOAD = frozenset({"429", "503"})
 LOST = frozenset({"timeout", "connection", "certificate", "login"})
 _END: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
-    """How hard to ask.
-
-    Attributes:
-        max_concurrent: calls at once, at most.
-        rate_limit: calls a second, at most; None for no such limit.
-        max_retries: calls of a context after its first, for failures that may pass.
-        timeout_s: of one call; for whoever makes the client.
-        deadline_s, base_s: see RetryPolicy.
-        hopeless: so many contexts given up with no answer between them end the run.
-        tick_s: between two looks at the counts.
-        grace_s: how long calls in flight may take to come in when the run ends early.
-    """
-
-    max_concurrent: int = 50
-    rate_limit: float | None = None
-    max_retries: int = 8
-    timeout_s: float = 60.0
-    deadline_s: float = 900.0
-    base_s: float = 0.5
-    hopeless: int = 20
-    tick_s: float = 0.3
-    grace_s: float = 5.0
-
-    @property
-    def room(self) -> int:
-        """Contexts held at once, and tickets."""
-        return 2 * self.max_concurrent + 64
-
-
-@dataclass(slots=True)
-class _Open(Generic[T]):
-    """A ticket that is not finished; `left` counts its open contexts and its feeding."""
-
-    ticket: T
-    left: int = 1
-    failed: dict[bytes, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A context being asked, and the tickets that want it."""
-
-    context: Context
-    tickets: list[_Open[Any]]
-    tries: Tries | None = None
 
 
 class Pool:
@@ -90,6 +45,8 @@ class Pool:
         tick: takes the counts about every `tick_s`, in a thread; may raise to end the run.
         started_from: the counts of earlier starts of this run.
         seed: of the waits before retries.
+        known_good: a context that was answered well, such as the probe's; the latest such
+            context takes its place.
     """
 
     def __init__(
@@ -101,13 +58,15 @@ class Pool:
         tick: Callable[[CallStats], None],
         started_from: CallStats | None = None,
         seed: int = 0,
+        known_good: Context | None = None,
     ) -> None:
         self._ask, self._answers, self._settings = ask, answers, settings
         self._earlier, self._tick, self._seed = earlier, tick, seed
+        self._known_good = known_good
         self._policy = RetryPolicy(
             settings.max_retries, base_s=settings.base_s, deadline_s=settings.deadline_s
         )
-        self._counts = CallCounts(started_from or CallStats())
+        self._counts = CallCounts(started_from or CallStats(), set(answers.given_up))
         self._limiter = Limiter(settings.max_concurrent, settings.rate_limit)
 
     @property
@@ -127,8 +86,8 @@ class Pool:
                 that have no distribution; in a thread, one at a time.
 
         Raises:
-            RunError: no call can succeed, the server contradicts the probe, or nothing has
-                been answered for too long.
+            RunError: no call can succeed, the server contradicts the probe, nothing has been
+                answered for too long, or nothing usable.
             Exception: whatever `tick`, `done` or the tickets raised, after calls in flight had
                 `grace_s` to come in.
         """
@@ -149,15 +108,20 @@ class _Run(Generic[T]):
         self._outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._room = asyncio.Semaphore(self._settings.room)
         self._ticket_room = asyncio.Semaphore(self._settings.room)
-        self._ready: deque[_Pending] = deque()
+        self._ready: deque[Pending] = deque()
         self._some = asyncio.Semaphore(0)
-        self._pending: dict[bytes, _Pending] = {}
-        self._finished: asyncio.Queue[_Open[T]] = asyncio.Queue()
+        self._pending: dict[bytes, Pending] = {}
+        self._finished: asyncio.Queue[Open[T]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         self._landing: set[asyncio.Task[None]] = set()
         self._open, self._fed, self._stopping = 0, False, False
         self._given_up = 0
+        self._spell: Spell[Pending] = Spell(self._settings.odd_in_a_row)
+        self._control: Pending | None = None  # asked to try the server, while others wait
+        self._calm = asyncio.Event()
+        self._calm.set()
+        self._crowded = False
 
     async def to_the_end(self, tickets: Iterator[T]) -> None:
         """Until all tickets are done, or something ends it early."""
@@ -214,11 +178,14 @@ class _Run(Generic[T]):
 
     async def _feed(self, tickets: Iterator[T]) -> None:
         while True:
+            self._crowded = self._ticket_room.locked()
+            self._let_go_if_stuck()
             await self._ticket_room.acquire()
+            self._crowded = False
             ticket, contexts = await self._in_thread(_pull, tickets)
             if ticket is _END:
                 break
-            entry = _Open(ticket)
+            entry = Open(ticket)
             self._open += 1
             for number, context in enumerate(contexts):
                 await self._add(context, entry)
@@ -226,9 +193,10 @@ class _Run(Generic[T]):
                     await asyncio.sleep(0)
             self._one_less(entry)
         self._fed = True
+        self._let_go_if_stuck()
         self._check_end()
 
-    async def _add(self, context: Context, entry: _Open[T]) -> None:
+    async def _add(self, context: Context, entry: Open[T]) -> None:
         key = context.key
         twin = self._pending.get(key)
         if twin is not None:
@@ -240,19 +208,24 @@ class _Run(Generic[T]):
         if kept is not None:
             if kept.error is not None:
                 entry.failed[key] = kept.error
+            else:
+                self._pool._known_good = context
             return
         earlier = self._pool._earlier
         found = earlier(key) if earlier is not None else None
         await self._room.acquire()
-        pending = self._pending[key] = _Pending(context, [entry])
+        pending = self._pending[key] = Pending(context, [entry])
         entry.left += 1
         if found is not None and found.error is None:
             self._start(self._land(pending, found, reused=True), self._landing)
         else:
             self._push(pending)
 
-    def _push(self, pending: _Pending) -> None:
+    def _push(self, pending: Pending) -> None:
         """Ready to be asked; what was asked before goes first."""
+        if pending is self._control:
+            self._start(self._send(pending), self._tasks)
+            return
         if pending.tries is None:
             self._ready.append(pending)
         else:
@@ -260,18 +233,21 @@ class _Run(Generic[T]):
         self._some.release()
 
     async def _work(self) -> None:
-        me: Any = asyncio.current_task()
         while not self._stopping:
             await self._some.acquire()
-            pending = self._ready.popleft()
-            sent = await self._limiter.acquire()
-            self._asking.add(me)
-            try:
-                await self._call(pending, sent)
-            finally:
-                self._asking.discard(me)
+            await self._calm.wait()
+            await self._send(self._ready.popleft())
 
-    async def _call(self, pending: _Pending, sent: float) -> None:
+    async def _send(self, pending: Pending) -> None:
+        me: Any = asyncio.current_task()
+        sent = await self._limiter.acquire()
+        self._asking.add(me)
+        try:
+            await self._call(pending, sent)
+        finally:
+            self._asking.discard(me)
+
+    async def _call(self, pending: Pending, sent: float) -> None:
         began = time.monotonic()
         outcome: Outcome = "lost"
         wait: float | None = None
@@ -286,11 +262,17 @@ class _Run(Generic[T]):
         finally:
             self._limiter.release(sent, outcome, wait)
         self._given_up = 0
+        self._pool._known_good = pending.context
+        self._let_go()
+        if pending is self._control:
+            self._end_check()
+            self._counts.checked(answer)
+            return
         if pending.tries is not None:
             answer = msgspec.structs.replace(answer, attempts=pending.tries.made + 1)
         self._start(self._land(pending, answer), self._landing)
 
-    def _failed(self, pending: _Pending, error: CallError, began: float) -> None:
+    def _failed(self, pending: Pending, error: CallError, began: float) -> None:
         self._counts.went_wrong(error)
         if error.retry == "denied":
             raise RunError(error.reason)
@@ -302,6 +284,10 @@ class _Run(Generic[T]):
         wait = tries.wait_after(error, time.monotonic())
         if wait is not None:
             asyncio.get_running_loop().call_later(wait, self._push, pending)
+        elif pending is self._control:
+            if self._spell.suspect:
+                raise self._spell.error()
+            self._end_check()
         elif error.retry == "stop":
             raise RunError(error.reason)
         elif error.retry == "again":
@@ -309,11 +295,44 @@ class _Run(Generic[T]):
         else:
             reason = error.reason if tries.made == 1 else f"{error.reason} ({tries.made} calls)"
             kept = Answer(attempts=tries.made, input_tokens=tries.input_tokens, error=reason)
+            if error.retry == "odd":
+                self._hold(pending, kept)
+            else:
+                self._start(self._land(pending, kept), self._landing)
+
+    def _hold(self, pending: Pending, kept: Answer) -> None:
+        """Keep an odd end from the disk until it is known that the server is well."""
+        self._spell.held.append((pending, kept))
+        if self._spell.suspect and self._control is None:
+            if self._pool._known_good is None:
+                raise self._spell.error()
+            self._counts.retried += 1
+            self._control = Pending(self._pool._known_good, [])
+            self._calm.clear()
+            self._push(self._control)
+        self._let_go_if_stuck()
+
+    def _end_check(self) -> None:
+        self._control = None
+        self._calm.set()
+
+    def _let_go(self) -> None:
+        """The server is well: what was held back is so for good."""
+        if self._outcome.done():  # the run ends early, and the next start asks again
+            return
+        for pending, kept in self._spell.take():
             self._start(self._land(pending, kept), self._landing)
 
-    def _give_up(self, pending: _Pending, reason: str) -> None:
+    def _let_go_if_stuck(self) -> None:
+        """Where everything waits for what is held back, no good answer can come any more."""
+        all_in = (self._fed or self._crowded) and self._control is None
+        if all_in and len(self._spell.held) == len(self._pending):
+            self._let_go()
+
+    def _give_up(self, pending: Pending, reason: str) -> None:
         """For this start; a resumed run asks again."""
-        self._counts.failed += 1
+        self._counts.gave_up(pending.context.key)
+        self._pool._answers.give_up(pending.context.key)
         self._given_up += 1
         self._settle(pending, reason)
         if self._given_up >= self._settings.hopeless:
@@ -322,15 +341,13 @@ class _Run(Generic[T]):
                 f"{reason}: what was answered is kept, resume the run when the server is well"
             )
 
-    async def _land(self, pending: _Pending, answer: Answer, reused: bool = False) -> None:
-        await self._pool._answers.put(pending.context.key, answer)
-        if reused:
-            self._counts.reused += 1
-        else:
-            self._counts.landed(answer)
+    async def _land(self, pending: Pending, answer: Answer, reused: bool = False) -> None:
+        key = pending.context.key
+        await self._pool._answers.put(key, answer, reused)
+        self._counts.landed(key, answer, reused)
         self._settle(pending, answer.error)
 
-    def _settle(self, pending: _Pending, reason: str | None) -> None:
+    def _settle(self, pending: Pending, reason: str | None) -> None:
         key = pending.context.key
         del self._pending[key]
         self._room.release()
@@ -338,8 +355,9 @@ class _Run(Generic[T]):
             if reason is not None:
                 entry.failed[key] = reason
             self._one_less(entry)
+        self._let_go_if_stuck()
 
-    def _one_less(self, entry: _Open[T]) -> None:
+    def _one_less(self, entry: Open[T]) -> None:
         entry.left -= 1
         if entry.left == 0:
             self._finished.put_nowait(entry)

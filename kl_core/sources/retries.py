@@ -36,7 +36,6 @@ class Tries:
     Attributes:
         made: calls that failed.
         input_tokens: what they cost all the same.
-        last: the latest failure.
     """
 
     policy: RetryPolicy
@@ -44,7 +43,6 @@ class Tries:
     started: float
     made: int = 0
     input_tokens: int = 0
-    last: CallError | None = None
     _by_kind: dict[Retry, int] = field(default_factory=dict)
     _random: random.Random | None = None
 
@@ -56,7 +54,6 @@ class Tries:
         """
         self.made += 1
         self.input_tokens += error.input_tokens
-        self.last = error
         count = self._by_kind[error.retry] = self._by_kind.get(error.retry, 0) + 1
         if count >= self._allowed(error.retry):
             return None

@@ -25,6 +25,13 @@ def storage_error(error: Exception, bucket: str) -> CallError | None:
             "to use it, or name another bucket with --bucket-name",
             "denied",
         )
+    if isinstance(error, requests.TooManyRedirects):
+        return CallError(
+            "redirect",
+            "Cloud Storage answered with a redirect, which is not followed: give the address "
+            "itself with --storage-url",
+            "denied",
+        )
     lost = (RetryError, TransportError, requests.RequestException, ConnectionError, TimeoutError)
     if isinstance(error, lost):  # not every OSError: a full disk does not pass by waiting
         reason = f"Cloud Storage cannot be reached ({type(error).__name__})"

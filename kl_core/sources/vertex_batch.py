@@ -74,7 +74,10 @@ class VertexBatch:
         self._watch: Watch = lambda _: None
         self._check: Callable[[], None] = lambda: None
         self._flush: Callable[[], None] = lambda: None
+        self._collected: Callable[[], None] = lambda: None
         self._patience: dict[int, Patience] = {}
+        self._refused: dict[bytes, str] = {}
+        self._lost: dict[bytes, str] = {}
 
     @property
     def jobs(self) -> tuple[dict[str, Any], ...]:
@@ -86,6 +89,20 @@ class VertexBatch:
         """Input tokens of rows that were answered and could not be used."""
         return sum(job.lost_tokens for job in self._ledger.jobs)
 
+    @property
+    def failures(self) -> dict[bytes, str]:
+        """Why rows were given up for good, so far."""
+        return self._refused | self._ledger.failures()
+
+    @property
+    def lost(self) -> dict[bytes, str]:
+        """Why rows collected by this process are neither answered nor given up.
+
+        Their job failed, was cancelled, expired twice or is gone, or another model answered;
+        the next run submits them as a new job.
+        """
+        return dict(self._lost)
+
     def run(
         self,
         contexts: Iterable[Context],
@@ -93,8 +110,11 @@ class VertexBatch:
         watch: Watch,
         check_cancel: Callable[[], None],
         flush: Callable[[], None] = lambda: None,
+        collected: Callable[[], None] = lambda: None,
     ) -> dict[bytes, str]:
         """Ask everything and wait for it, for days if need be; returns why rows were given up.
+
+        Rows that were `lost` with their job are not among them: look there afterwards.
 
         Args:
             contexts: different ones, without those that have been kept; read before any job
@@ -104,38 +124,22 @@ class VertexBatch:
             check_cancel: raises to leave; jobs at Google go on, and the next run attaches.
             flush: returns when everything kept is on disk; called before a job counts as done.
                 To be given unless `keep` returns only then itself.
+            collected: called each time another job is done, its rows kept or given up.
 
         Raises:
             RunCancelled: by `check_cancel`; the sentence tells of jobs that go on.
-            RunError: Google refuses, or contradicts the probe; the next run attaches.
+            RunError: Google refuses, or contradicts the probe twice; the next run attaches,
+                and submits what was not answered.
             InputError: the bucket cannot be used.
         """
         self._watch, self._check, self._flush = watch, check_cancel, flush
+        self._collected = collected
         try:
             return self._run(contexts, keep)
         except RunCancelled as error:
             raise RunCancelled(f"{error}{self._going_on()}") from None
         except CallError as error:
             raise RunError(f"{error.reason}{self._going_on()}") from None
-
-    def cancel_jobs(self) -> int:
-        """Cancel what is under way at Google; rows answered by then are paid for.
-
-        The next run collects them; returns how many jobs were cancelled.
-
-        Raises:
-            CallError: the service cannot be reached.
-        """
-        count = 0
-        for job in self._ledger.open_jobs:
-            if job.step == "asked":
-                ids = [view.id for view in self._service.find(job.label) if not view.ended]
-            else:
-                ids = [job.id] if job.step == "running" else []
-            for each in ids:
-                self._service.cancel(each)
-            count += len(ids)
-        return count
 
     def cleanup(self) -> int:
         """Delete this run's inputs and outputs in the bucket; returns how many objects.
@@ -168,10 +172,11 @@ class VertexBatch:
         return f"{ROOT}/{self._ledger.run}/"
 
     def _run(self, contexts: Iterable[Context], keep: Keep) -> dict[bytes, str]:
+        self._refused, self._lost = {}, {}
         if self._ledger.finished:
             self._ledger.forget_failures()
             self._ledger.finished = False
-        refused = self._write_inputs(contexts)
+        self._write_inputs(contexts)
         while jobs := self._ledger.open_jobs:
             for job in jobs:
                 self._check()
@@ -181,16 +186,15 @@ class VertexBatch:
                 (self._patience_of(job).due for job in self._ledger.open_jobs), default=0.0
             )
             sleep_until(soonest, self._pace, self._check)
-        self._ledger.finished = True
+        self._ledger.finished = not self._lost  # else the next run goes on with this one
         self._save()
-        return refused | self._ledger.failures()
+        return self.failures
 
-    def _write_inputs(self, contexts: Iterable[Context]) -> dict[bytes, str]:
-        """Input files for what no job has yet; returns what cannot be written as a request."""
+    def _write_inputs(self, contexts: Iterable[Context]) -> None:
+        """Input files for what no job has yet; what cannot be written as a request is refused."""
         known = set(self._ledger.failures())
         for job in self._ledger.open_jobs:
             known.update(keys_in(self._ledger.input_of(job)))
-        refused: dict[bytes, str] = {}
 
         def lines() -> Iterator[bytes]:
             for context in contexts:
@@ -199,13 +203,12 @@ class VertexBatch:
                 try:
                     yield request_line(context, self._settings)
                 except (InputError, ValueError) as error:
-                    refused[context.key] = str(error)
+                    self._refused[context.key] = str(error)
 
         for shard in write_shards(lines(), self._ledger.new_path, self._limits):
             self._check()
             self._ledger.add(shard.path, shard.requests, shard.size_bytes)
             self._save()
-        return refused
 
     def _go_on(self, job: BatchJob, keep: Keep) -> None:
         """Take a job's next steps until it has to be waited for."""
@@ -219,6 +222,7 @@ class VertexBatch:
                 self._save()
                 patience.again_soon()
                 self._check()
+            self._collected()
         except CallError as error:
             known = any(each.id for each in self._ledger.jobs)
             if error.retry != "again" or not patience.lost(error.retry_after_s, known):
@@ -283,21 +287,33 @@ class VertexBatch:
         return changed
 
     def _collect(self, job: BatchJob, keep: Keep) -> None:
-        """Keep a job's rows; what may pass is written as a second job's input first."""
+        """Keep a job's rows; what may pass is written as a second job's input first.
+
+        Raises:
+            CallError: the service contradicts the probe; what it did answer is kept.
+        """
         source, out = self._ledger.input_of(job), f"{self._place(job)}/out"
         bucket = self._open_bucket()
         tally = collect(job, source, bucket, out, self._settings, keep, self._check)
-        again, reasons = tally.sort(job)
+        left = tally.sort(job)
         self._flush()
-        lines = some_lines(source, again)
+        lines = some_lines(source, left.again)
         shards = list(write_shards(lines, self._ledger.new_path, self._limits))
-        self._ledger.write_failures(job, reasons)
+        self._ledger.write_failures(job, left.refused)
         for shard in shards:
             self._ledger.add(shard.path, shard.requests, shard.size_bytes, attempt=2)
         job.step, job.succeeded, job.failed = "done", tally.good, len(tally.left)
         job.lost_tokens = tally.lost_tokens
+        self._lost |= left.lost
         self._ledger.save()  # before the input goes: the rows are in the second job now
         source.unlink()
+        if left.stop is not None:
+            self._watch(self.jobs)
+            number = job.id.rsplit("/", 1)[-1]
+            kept = "what it answered well is kept"
+            raise CallError(
+                left.stop.kind, f"batch job {number}: {left.stop.reason}; {kept}", "stop"
+            )
 
     def _place(self, job: BatchJob) -> str:
         """Where a job's objects lie; its label has a part that nobody else's has."""
@@ -329,3 +345,31 @@ class VertexBatch:
     def _save(self) -> None:
         self._ledger.save()
         self._watch(self.jobs)
+
+
+def cancel_jobs(endpoint: Endpoint, folder: Path, run: str) -> int:
+    """Ask Google to stop a run's jobs; returns how many. Rows answered by then are paid for.
+
+    To be called while no process works on the run, which would go on submitting; the next
+    start collects what there is.
+
+    Raises:
+        InputError: the endpoint is not Vertex.
+        RunError: the ledger is of another run or cannot be read.
+        CallError: the service cannot be reached.
+    """
+    service = BatchService(endpoint)
+    found: list[JobView] = []
+    for job in Ledger(folder, run, readonly=True).open_jobs:
+        if job.step == "asked":
+            found += service.find(job.label)
+        elif job.step == "running":
+            try:
+                found.append(service.get(job.id))
+            except CallError as error:
+                if error.kind != "404":
+                    raise
+    live = [view for view in found if not view.ended]
+    for view in live:
+        service.cancel(view.id)
+    return len(live)

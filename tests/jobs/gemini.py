@@ -8,6 +8,7 @@ from pathlib import Path
 from kl_core.errors import RunWaiting
 from kl_core.formats.reader import read_entries
 from kl_core.jobs import batch, prefill, worker
+from kl_core.jobs.gemini_job import GeminiRequest
 from kl_core.jobs.gemini_options import AskOptions, BatchOptions, PoolOptions, SpendOptions
 from kl_core.records import ProblemLog, ScoredEntry
 from kl_core.store import runs
@@ -23,7 +24,7 @@ def ask(root: Path, base_url: str, *, input_dir: Path = SAMPLES, yes: bool = Tru
     spend = SpendOptions(yes=yes, **{n: more.pop(n) for n in ("max_cost",) if n in more})
     more.setdefault("model2", MODEL)
     options = AskOptions(input_dir, base_url=base_url, **more)
-    request = prefill.PrefillRequest(options, PoolOptions(**pool), spend)
+    request = GeminiRequest(options, PoolOptions(**pool), spend)
     frozen, title, work = prefill.prepare(request)
     run_dir = worker.folder_for("prefill", frozen, root, title)
     with nullcontext() if yes else suppress(RunWaiting):
@@ -37,8 +38,8 @@ def submit(root: Path, base_url: str, *, input_dir: Path = SAMPLES, **more) -> P
     options = AskOptions(
         input_dir, more.pop("model2", MODEL), project_id="demo", base_url=base_url, **more
     )
-    request = batch.BatchRequest(options, places, PoolOptions(), SpendOptions(yes=True))
-    frozen, title, work = batch.prepare(request)
+    request = GeminiRequest(options, PoolOptions(), SpendOptions(yes=True))
+    frozen, title, work = batch.prepare(request, places)
     run_dir = worker.folder_for("batch", frozen, root, title)
     worker.carry_out(run_dir, work)
     return run_dir

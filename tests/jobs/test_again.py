@@ -4,6 +4,7 @@ import pytest
 
 from kl_core.errors import RunError
 from kl_core.jobs import again, batch, compare, import_run, prefill, score
+from kl_core.jobs.gemini_job import GeminiRequest
 from kl_core.jobs.gemini_options import AskOptions, BatchOptions, PoolOptions, SpendOptions
 from kl_core.jobs.scoring import ScoringOptions
 from kl_core.models.load import ModelSpec
@@ -21,8 +22,8 @@ def requests(folder):
     places, spend = BatchOptions("a-bucket", here, True, 3), SpendOptions(2.0, False, 1.0, 2.0)
     pool = PoolOptions(7, 3.0, 2, 9.0, True)
     return {
-        "prefill": prefill.prepare(prefill.PrefillRequest(asked, pool, spend)),
-        "batch": batch.prepare(batch.BatchRequest(jobs, places, pool, spend)),
+        "prefill": prefill.prepare(GeminiRequest(asked, pool, spend)),
+        "batch": batch.prepare(GeminiRequest(jobs, pool, spend), places),
         "import": import_run.prepare(import_run.ImportRequest(folder, "*.json")),
         "score": score.prepare(score.ScoreRequest(options, MODEL)),
         "compare": compare.prepare(compare.CompareRequest(options, MODEL, MODEL)),

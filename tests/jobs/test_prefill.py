@@ -11,7 +11,9 @@ import pytest
 from kl_core.emulator.server import running
 from kl_core.emulator.settings import FAULTS, Settings
 from kl_core.errors import InputError, ModelError, RunCancelled, RunError, RunWaiting
-from kl_core.jobs import again, gemini_plan, scoring, worker
+from kl_core.jobs import again, gemini_plan, prefill, scoring, worker
+from kl_core.jobs.gemini_job import GeminiRequest
+from kl_core.jobs.gemini_options import AskOptions, PoolOptions, SpendOptions
 from kl_core.models.load import ModelSpec
 from kl_core.records import NOT_ASKED
 from kl_core.store import queries, runs, spending
@@ -141,9 +143,6 @@ def test_a_plan_dearer_than_the_limit_is_refused_with_both_figures(tmp_path, qui
 
 def test_a_server_of_this_machine_with_prices_is_not_free(tmp_path, quiet, few):
     """It may be a gateway to a paid one: without a yes it waits."""
-    from kl_core.jobs import prefill
-    from kl_core.jobs.gemini_options import AskOptions, PoolOptions, SpendOptions
-
     options = AskOptions(few, MODEL, base_url=quiet.base_url)
     spend = SpendOptions(input_price=1.0, output_price=1.0)
     shown = []
@@ -152,7 +151,7 @@ def test_a_server_of_this_machine_with_prices_is_not_free(tmp_path, quiet, few):
         shown.append(needed)
         return False
 
-    request = prefill.PrefillRequest(options, PoolOptions(), spend, ask)
+    request = GeminiRequest(options, PoolOptions(), spend, ask)
     frozen, title, work = prefill.prepare(request)
     run_dir = worker.folder_for("prefill", frozen, tmp_path, title)
     with pytest.raises(RunWaiting, match="--yes"):
@@ -162,14 +161,12 @@ def test_a_server_of_this_machine_with_prices_is_not_free(tmp_path, quiet, few):
 
 def test_spending_stops_at_the_limit_whatever_the_plan_said(tmp_path, quiet, few):
     """The plan is a guess; what is answered is kept, and a higher limit goes on."""
-    from kl_core.jobs import prefill
-    from kl_core.jobs.gemini_options import AskOptions, PoolOptions, SpendOptions
 
     def start(limit):
         options = AskOptions(few, MODEL, base_url=quiet.base_url)
         spend = SpendOptions(limit, False, 1.0, 1.0)
         frozen, title, work = prefill.prepare(
-            prefill.PrefillRequest(options, PoolOptions(max_concurrent=4), spend)
+            GeminiRequest(options, PoolOptions(max_concurrent=4), spend)
         )
         run_dir = worker.folder_for("prefill", frozen, tmp_path, title)
         worker.carry_out(run_dir, work)
@@ -199,12 +196,9 @@ def test_a_redirect_of_the_environment_is_part_of_the_run(tmp_path, quiet, few, 
 
 
 def ask_priced(tmp_path, server, folder, limit):
-    from kl_core.jobs import prefill
-    from kl_core.jobs.gemini_options import AskOptions, PoolOptions, SpendOptions
-
     options = AskOptions(folder, "tiny-tuned", base_url=server.base_url)
     spend = SpendOptions(limit, yes=True, input_price=1e6, output_price=1.0)
-    frozen, title, work = prefill.prepare(prefill.PrefillRequest(options, PoolOptions(), spend))
+    frozen, title, work = prefill.prepare(GeminiRequest(options, PoolOptions(), spend))
     worker.carry_out(worker.folder_for("prefill", frozen, tmp_path / "r", title), work)
 
 

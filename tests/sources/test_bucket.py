@@ -5,12 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from aiohttp import web
 
 from kl_core.emulator import storage
 from kl_core.emulator.cloud import cloud_of
 from kl_core.emulator.state import State
 from kl_core.errors import InputError, RunError
-from kl_core.sources.bucket import Bucket, default_bucket
+from kl_core.sources.bucket import Bucket, _client, default_bucket
+from kl_core.sources.calls import CallError
 from tests.emulator.serving import serving
 
 
@@ -39,6 +41,38 @@ def test_somebody_elses_bucket_is_one_sentence(url, state):
     cloud_of(state).storage.foreign.add("theirs")
     with pytest.raises(InputError, match="the bucket theirs belongs to somebody else.*--bucket-n"):
         Bucket.open("p", "theirs", "us-central1", url)
+
+
+def test_a_redirect_is_not_followed(tmp_path):
+    """Whatever it is asked, the client goes nowhere but to its own address."""
+    asked = []
+
+    async def elsewhere(request):
+        asked.append(request.path)
+        return web.json_response({"name": "b-1", "location": "US"})
+
+    async def moved(request):
+        raise web.HTTPTemporaryRedirect(f"{target}{request.path_qs}")
+
+    anything = "/{path:.*}"
+    path = tmp_path / "x"
+    path.write_bytes(b"prompt")
+    with (
+        serving([web.route("*", anything, elsewhere)]) as target,
+        serving([web.route("*", anything, moved)]) as url,
+    ):
+        with pytest.raises(CallError, match="redirect") as caught:
+            Bucket.open("p", "b-1", "us-central1", url)
+        bucket = Bucket(_client("p", url), "b-1")
+        for call in (
+            lambda: bucket.upload(path, "x"),
+            lambda: bucket.download("x", path),
+            lambda: bucket.list("x"),
+        ):
+            with pytest.raises(CallError):
+                call()
+    assert caught.value.retry == "denied"
+    assert asked == []
 
 
 @pytest.mark.parametrize("address", ["http://storage.example.com", "ftp://127.0.0.1", "nonsense"])

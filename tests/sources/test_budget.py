@@ -15,9 +15,9 @@ from kl_core.sources.budget import (
     drawable,
     entry_estimate,
     response_estimate,
-    run_estimate,
 )
 from tests.numeric.full_results import full_results
+from tests.sources.run_reference import run_estimate
 
 NAN = math.nan
 

@@ -4,8 +4,8 @@ import google.auth
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
-from kl_core.errors import InputError
 from kl_core.addresses import is_loopback
+from kl_core.errors import InputError
 from kl_core.sources.endpoint import Endpoint, resolve_endpoint
 
 KEY = "AIzaSyTheRealKeyThatMustNotBeSeen"

@@ -68,6 +68,19 @@ def test_a_reply_gives_the_list_the_drawn_token_and_the_bill():
     assert (answer.input_tokens, answer.output_tokens) == (12, 1)
 
 
+@pytest.mark.parametrize("number", [2**31, 2**63, 2**200, -1, True, "12", None])
+def test_a_count_or_an_id_that_cannot_be_is_not_known(number):
+    """The server's integers go into files of 64 bits and are summed there."""
+    usage = {"promptTokenCount": number, "candidatesTokenCount": number}
+    answer = read_reply(reply(usageMetadata=usage), SETTINGS)
+    assert (answer.input_tokens, answer.output_tokens) == (0, 0)
+    for given, known in ((2**63 - 1, 2**63 - 1), (2**63, None), (-(2**200), None)):
+        listed = {"candidates": [{"token": "a", "tokenId": given, "logProbability": -0.1}]}
+        result = {"topCandidates": [listed]}
+        answer = read_reply(reply(candidates=[{"logprobsResult": result}]), SETTINGS)
+        assert answer.top[0].id == known
+
+
 def test_a_log_probability_of_zero_is_left_out_on_the_wire():
     """Protocol buffers leave out zeros; a certain token is no missing one."""
     result = {"topCandidates": [{"candidates": [{"token": "a"}]}]}

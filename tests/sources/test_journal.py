@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kl_core.errors import RunError
@@ -102,6 +103,92 @@ def test_totals_sum_over_everything(tmp_path):
     journal.close()
 
 
+def test_answers_of_other_runs_are_kept_but_not_booked(tmp_path):
+    """That run paid for them; both ways of keeping."""
+    journal = Journal.open(tmp_path / "a.db")
+    put_all(journal, [1])
+    asyncio.run(journal.put(key(2), ANSWER, reused=True))
+    journal.keep(key(3), ANSWER, reused=True)
+    journal.flush()
+    assert journal.totals() == Totals(1, 3, 12, 1, 0, reused=2)
+    assert journal.get(key(2)) == journal.get(key(3)) == ANSWER
+    journal.close()
+
+
+def test_an_answer_replaces_an_error_and_both_are_paid_for(tmp_path):
+    """A probe that asks a failed position anew; never the other way round."""
+    journal = Journal.open(tmp_path / "a.db")
+    put_all(journal, [1], Answer(error="blocked", attempts=4, input_tokens=5))
+    put_all(journal, [1])
+    put_all(journal, [1], Answer(error="blocked"))
+    assert journal.get(key(1)) == ANSWER
+    assert journal.totals() == Totals(1, 7, 17, 1, 0)
+    journal.close()
+
+
+def test_what_was_given_up_is_known_until_it_is_answered(tmp_path):
+    """Over starts; once, however often it is given up."""
+    journal = Journal.open(tmp_path / "a.db")
+    for number in (1, 2, 1):
+        journal.give_up(key(number))
+    journal.flush()
+    assert journal.given_up == {key(1), key(2)}
+    journal.close()
+    journal = Journal.open(tmp_path / "a.db")
+    put_all(journal, [1])
+    assert journal.given_up == {key(2)}
+    assert journal.totals() == Totals(1, 3, 12, 1, 0, given_up=1)
+    journal.close()
+
+
+FIRST = """CREATE TABLE answers (
+    key BLOB PRIMARY KEY, attempts INTEGER, input_tokens INTEGER, output_tokens INTEGER,
+    failed INTEGER, answer BLOB) STRICT"""
+
+
+def test_a_journal_of_the_first_version_goes_on(tmp_path):
+    """Read as it is by other runs, brought up to date by its own; nothing is lost."""
+    path = tmp_path / "a.db"
+    old = sqlite3.connect(path)
+    old.execute(FIRST)
+    row = (key(1), 3, 12, 1, 0, msgspec.msgpack.encode(ANSWER))
+    old.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    reader = Journal.open_readonly(path)
+    assert reader.get(key(1)) == ANSWER
+    assert reader.totals() == Totals(1, 3, 12, 1, 0)
+    reader.close()
+    for _ in range(2):
+        journal = Journal.open(path)
+        journal.keep(key(2), ANSWER, reused=True)
+        journal.flush()
+        assert journal.totals() == Totals(1, 3, 12, 1, 0, reused=1)
+        journal.close()
+
+
+@pytest.mark.parametrize("bad", [2**63, 2**200])
+def test_a_row_that_cannot_be_written_fails_alone(tmp_path, bad):
+    """Those that came with it are on disk, and the journal goes on."""
+    journal = Journal.open(tmp_path / "a.db")
+
+    async def main():
+        puts = [journal.put(key(number), ANSWER) for number in range(20)]
+        puts.insert(7, journal.put(key(99), Answer(input_tokens=bad)))
+        return await asyncio.wait_for(asyncio.gather(*puts, return_exceptions=True), 20)
+
+    errors = [each for each in asyncio.run(main()) if each is not None]
+    assert [type(error) for error in errors] == [RunError]
+    put_all(journal, [50])
+    assert [number for number in range(100) if journal.has(key(number))] == [*range(20), 50]
+    journal.keep(key(98), Answer(attempts=2**63))
+    with pytest.raises(RunError, match="cannot be kept"):
+        journal.flush()
+    journal.flush()
+    journal.close()
+
+
 def test_a_finished_run_s_journal_can_be_read_but_not_written(tmp_path):
     """For --reuse; from several threads."""
     journal = Journal.open(tmp_path / "a.db")
@@ -135,14 +222,15 @@ def test_what_is_no_journal_is_refused_in_a_sentence(tmp_path):
     connection = sqlite3.connect(tmp_path / "a.db")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(RunError, match="version 99"):
-        Journal.open(tmp_path / "a.db")
+    for open_it in (Journal.open, Journal.open_readonly):
+        with pytest.raises(RunError, match="version 99"):
+            open_it(tmp_path / "a.db")
 
 
 def test_a_put_that_cannot_be_written_says_so(tmp_path, monkeypatch):
     """A full disk is an error of the call that waited, not a silence."""
     journal = Journal.open(tmp_path / "a.db")
-    monkeypatch.setattr(Journal, "_commit", lambda *_: RunError("disk full"))
+    monkeypatch.setattr(Journal, "_commit", lambda _, rows: [RunError("disk full")] * len(rows))
     with pytest.raises(RunError, match="disk full"):
         put_all(journal, [1])
     journal.close()

@@ -45,15 +45,21 @@ class Store:
     """A journal in memory whose puts take a moment."""
 
     def __init__(self):
-        self.kept = {}
+        self.kept, self.reused, self.given_up = {}, set(), set()
 
     def get(self, key):
         return self.kept.get(key)
 
-    async def put(self, key, answer):
+    async def put(self, key, answer, reused=False):
         await asyncio.sleep(0.001)
         assert key not in self.kept
         self.kept[key] = answer
+        self.given_up.discard(key)
+        if reused:
+            self.reused.add(key)
+
+    def give_up(self, key):
+        self.given_up.add(key)
 
 
 class Fake:
@@ -84,7 +90,17 @@ def parts(numbers, size=7):
         yield Part([context(number) for number in numbers[begin : begin + size]])
 
 
-def run(fake, tickets, store=None, settings=QUICK, earlier=None, tick=lambda _: None, done=None):
+def run(
+    fake,
+    tickets,
+    store=None,
+    settings=QUICK,
+    earlier=None,
+    tick=lambda _: None,
+    done=None,
+    known_good=None,
+    before=None,
+):
     """The pool and what `done` was given: tickets and failures."""
     store = Store() if store is None else store
     finished = []
@@ -94,7 +110,7 @@ def run(fake, tickets, store=None, settings=QUICK, earlier=None, tick=lambda _: 
         finished.append((part, dict(failed)))
 
     async def main():
-        pool = Pool(fake, store, settings, earlier, tick)
+        pool = Pool(fake, store, settings, earlier, tick, before, known_good=known_good)
         try:
             await pool.run(tickets, done or note)
         finally:
@@ -174,6 +190,7 @@ def test_answers_of_other_runs_are_copied_and_counted_as_reused():
     assert context(2).key in fake.asked
     assert len(store.kept) == 4
     assert (pool.stats.reused, pool.stats.made) == (1, 3)
+    assert store.reused == {context(1).key}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +211,8 @@ def test_a_context_given_up_keeps_its_reason_and_the_rest_goes_on(retry, calls, 
         assert store.kept[bad].attempts == calls
         assert store.kept[bad].input_tokens == 3 * calls
     assert pool.stats.failed == 1
-    assert pool.stats.made == (20 if kept else 19)
+    assert pool.stats.made == 19
+    assert (bad in store.given_up) != kept
     assert pool.stats.errors == {"k": calls}
     assert pool.stats.input_tokens == 190 + 3 * calls
 
@@ -227,6 +245,110 @@ def test_a_server_that_answers_nothing_any_more_ends_the_run():
     with pytest.raises(RunError, match="6 contexts in a row.*down"):
         run(fake, parts(range(5000)), settings=settings)
     assert sum(fake.asked.values()) < 100
+
+
+SPELL = PoolSettings(20, base_s=0.001, tick_s=0.02, grace_s=0.3, odd_in_a_row=10)
+
+
+def odd(*_):
+    return CallError("empty", "the reply was empty", "odd")
+
+
+def within(first, last):
+    """Odd answers for some numbers, at every attempt."""
+    keys = {context(number).key for number in range(first, last)}
+    return lambda key, _: odd() if key in keys else None
+
+
+def test_a_spell_of_odd_answers_ends_the_run_and_is_asked_again_by_the_next_start():
+    """None of it is taken for an error of its positions; what was good is kept."""
+    fake, store = Fake(), Store()
+    fake.faults = lambda key, _: odd() if len(fake.answered) >= 100 else None
+    finished = set()
+
+    def done(part, failed):
+        assert not failed
+        finished.update(each.key for each in part.contexts)
+
+    with pytest.raises(RunError, match=r"\d+ contexts in a row .*the reply was empty.*resume"):
+        run(fake, parts(range(1000)), store, SPELL, done=done)
+    assert not any(answer.error for answer in store.kept.values())
+    assert finished <= set(store.kept)
+    assert len(fake.asked) <= 100 + 10 + 2 * SPELL.max_concurrent  # no new ones while in doubt
+    fake.faults = lambda *_: None
+    _, _, store = run(fake, parts(range(1000)), store, SPELL)
+    assert len(store.kept) == 1000
+    assert not any(answer.error for answer in store.kept.values())
+
+
+def test_a_server_that_is_odd_from_the_start_ends_the_run_too():
+    """With no context known to be good there is nothing to try it with."""
+    store, fake = Store(), Fake(odd)
+    with pytest.raises(RunError, match="10 contexts in a row"):
+        run(fake, parts(range(1000)), store, SPELL)
+    assert not store.kept
+
+
+def test_an_answer_that_comes_in_after_a_spell_ended_the_run_saves_nothing_of_it():
+    """That answer is kept, and no error."""
+
+    class Late(Fake):
+        async def __call__(self, asked):
+            self.latency = 0.15 if asked.key == context(0).key else 0.0
+            return await super().__call__(asked)
+
+    store = Store()
+    with pytest.raises(RunError, match="in a row"):
+        run(Late(within(1, 1000)), parts(range(1000)), store, SPELL)
+    assert set(store.kept) == {context(0).key}
+
+
+@pytest.mark.parametrize("known", ["the caller's", "the journal's", "answered before"])
+def test_a_long_blocked_prompt_in_a_healthy_run_stays_an_error_of_its_positions(known):
+    """A context known to be good is asked once more, is answered, and the run goes on."""
+    store, fake = Store(), Fake(within(200, 600))
+    good, numbers = None, range(200, 700)
+    if known == "the caller's":
+        good = context(10**6)
+    elif known == "the journal's":
+        numbers = range(199, 700)
+        store.kept[context(199).key] = answer_of(context(199).key)
+    else:
+        numbers = range(700)
+    pool, finished, _ = run(fake, parts(numbers), store, SPELL, known_good=good)
+    assert sum(len(failed) for _, failed in finished) == 400 == pool.stats.failed
+    assert sum(answer.error is not None for answer in store.kept.values()) == 400
+    extra = sum(fake.answered.values()) - len(set(fake.answered) & set(store.kept))
+    assert 1 <= extra <= 40
+    calls = sum(fake.asked.values())
+    assert pool.stats.input_tokens == 10 * sum(fake.answered.values())
+    run(fake, parts(numbers), store, SPELL)
+    assert sum(fake.asked.values()) == calls
+
+
+@pytest.mark.parametrize("count", [1, 9, 300])
+def test_few_odd_contexts_never_end_a_run(count):
+    """Held back until the end where nothing good comes after them; shared ones block nothing."""
+    numbers = [number % 9 for number in range(count)]
+    pool, finished, store = run(Fake(odd), parts(numbers, 1), settings=SPELL)
+    assert len(finished) == count
+    assert all(failed for _, failed in finished)
+    assert pool.stats.failed == len(store.kept) == min(count, 9)
+
+
+def test_a_context_that_is_answered_after_all_is_no_longer_counted_as_failed():
+    """Given up by one start, or one round, and answered by a later one; made once."""
+    settings = PoolSettings(5, max_retries=1, base_s=0.001, tick_s=0.02)
+    fake, store = (
+        Fake(lambda key, _: CallError("k", "x", "again") if key[-1] < 3 else None),
+        Store(),
+    )
+    first, _, _ = run(fake, parts(range(20)), store, settings)
+    assert (first.stats.made, first.stats.failed) == (17, 3)
+    again, _, _ = run(fake, parts(range(20)), store, settings, before=first.stats)
+    assert (again.stats.made, again.stats.failed) == (17, 3)
+    last, _, _ = run(Fake(), parts(range(20)), store, settings, before=again.stats)
+    assert (last.stats.made, last.stats.failed) == (20, 0)
 
 
 def test_cancelling_lets_calls_in_flight_land_and_starts_no_new_ones():
@@ -277,10 +399,10 @@ def test_whatever_else_fails_ends_the_run_with_its_own_error(where):
         yield from parts(range(50, 5000))
 
     class Full(Store):
-        async def put(self, key, answer):
+        async def put(self, key, answer, reused=False):
             if where == "journal" and len(self.kept) > 20:
                 broken()
-            await super().put(key, answer)
+            await super().put(key, answer, reused)
 
     fake = Fake((lambda *_: ZeroDivisionError(where)) if where == "ask" else lambda *_: None)
     with pytest.raises(ZeroDivisionError, match=where):

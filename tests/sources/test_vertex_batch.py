@@ -19,7 +19,7 @@ from kl_core.emulator.state import State
 from kl_core.errors import InputError, RunCancelled, RunError
 from kl_core.records import Message
 from kl_core.sources import batch_service
-from kl_core.sources.batch_ledger import Ledger
+from kl_core.sources.batch_ledger import Ledger, given_up, under_way
 from kl_core.sources.batch_pace import Pace
 from kl_core.sources.batch_rows import read_rows
 from kl_core.sources.batch_shards import Limits, keys_in, name_of
@@ -27,7 +27,7 @@ from kl_core.sources.bucket import Bucket, default_bucket
 from kl_core.sources.calls import Answer, CallError, Context
 from kl_core.sources.endpoint import Endpoint
 from kl_core.sources.gemini_wire import WireSettings, read_reply, request_body
-from kl_core.sources.vertex_batch import VertexBatch
+from kl_core.sources.vertex_batch import VertexBatch, cancel_jobs
 from tests.emulator.serving import serving
 
 QUICK = Settings(answers="hash", batch_s=0.02)
@@ -72,11 +72,27 @@ class Place:
     def jobs(self):
         return cloud_of(self.state).jobs
 
+    @property
+    def endpoint(self):
+        return Endpoint(True, self.url, "p", "us-central1", loopback=True)
+
     def batch(self, **more):
-        endpoint = Endpoint(True, self.url, "p", "us-central1", loopback=True)
-        return VertexBatch(
-            endpoint, more.pop("settings", SETTINGS), self.folder, "r1", pace=PACE, **more
+        self.last = VertexBatch(
+            self.endpoint, more.pop("settings", SETTINGS), self.folder, "r1", pace=PACE, **more
         )
+        return self.last
+
+    def swap(self, keys, version="tiny-tuned"):
+        """Rows of these keys are answered by another model."""
+        real, names = State.answer, {name_of(key) for key in keys}
+
+        def answer(model, body):
+            reply = real(self.state, model, body)
+            if body.get("labels", {}).get("key") in names:
+                reply["modelVersion"] = version
+            return reply
+
+        self.state.answer = answer
 
     def keep(self, key, answer):
         self.unflushed[key] = answer
@@ -228,17 +244,44 @@ def test_a_partial_job_has_its_missing_rows_sent_once_more(place):
 
 
 @pytest.mark.parametrize(("state", "jobs"), [("FAILED", 1), ("CANCELLED", 1), ("EXPIRED", 2)])
-def test_rows_of_a_job_that_ended_badly_are_used_and_the_rest_is_listed(place, state, jobs):
-    """What rows there are count; only an expired job is worth a second try."""
+def test_rows_of_a_job_that_ended_badly_are_used_and_the_rest_is_lost(place, state, jobs):
+    """What rows there are count; only an expired job is worth a second try at once.
+
+    The others are not given up: the next run submits them, and them alone.
+    """
     place.state.settings = replace(QUICK, batch_state=f"JOB_STATE_{state}")
     asked = contexts(40)
-    failed = place.run(asked)
+    assert place.run(asked) == {}
+    lost = place.last.lost
     assert len(place.jobs.log()) == jobs
-    assert set(failed) | set(place.kept) == {each.key for each in asked}
-    assert not set(failed) & set(place.kept)
-    assert failed and all(f"the job ended as {state}" in why for why in failed.values())
+    assert set(lost) | set(place.kept) == {each.key for each in asked}
+    assert not set(lost) & set(place.kept)
+    assert lost and all(f"the job ended as {state}" in why for why in lost.values())
     assert bool(place.kept) == (state != "FAILED")
-    once_each(place, len(place.kept)) if place.kept else None
+    place.state.settings = QUICK
+    assert place.run(asked) == place.last.lost == {}
+    assert place.jobs.log()[-1]["rows"] == len(lost)
+    once_each(place, 40)
+
+
+def test_what_was_refused_for_good_is_not_sent_again_when_a_job_is_lost(place):
+    """One job is lost, another has a row that failed twice: the next run sends the lost rows."""
+    asked, bad = contexts(10), name_of(contexts(10)[0].key)
+    place.jobs.refuses = lambda row: row["custom_id"] == bad
+
+    def watch(jobs):
+        for job in jobs[1:2]:
+            if job["state"] in ("PENDING", "RUNNING"):
+                place.jobs.all.pop(job["id"].rsplit("/", 1)[-1], None)
+
+    place.state.settings = replace(QUICK, batch_s=0.3)
+    failed = place.run(asked, watch, limits=Limits(5, 10**9))
+    assert set(failed) == {asked[0].key} == given_up(place.folder, "r1")
+    assert set(place.last.lost) == {each.key for each in asked[5:]}
+    place.jobs.refuses = lambda _: False
+    assert set(place.run(asked)) == {asked[0].key}
+    assert place.jobs.log()[-1]["rows"] == 5
+    assert len(place.kept) == 9
 
 
 def test_an_expired_job_without_rows_is_sent_again(place, monkeypatch):
@@ -256,11 +299,81 @@ def test_an_expired_job_without_rows_is_sent_again(place, monkeypatch):
 
 
 def test_another_model_stops_the_run_and_keeps_what_was_good(place):
-    """One sentence that names both models."""
-    place.state.settings = replace(QUICK, model_version="tiny-tuned")
+    """One sentence that names both models; the next run submits the rows without an answer."""
+    asked = contexts(9)
+    bad = {each.key for each in asked[:2]}
+    place.swap(bad)
     with pytest.raises(RunError, match="tiny-tuned answered where tiny-base was asked"):
-        place.run(contexts(5))
+        place.run(asked)
+    assert [job["rows"] for job in place.jobs.log()] == [9, 2]
+    assert set(place.kept) == {each.key for each in asked[2:]}
+    assert set(place.last.lost) == bad
+    place.swap(())
+    assert place.run(asked) == place.last.lost == {}
+    assert [job["rows"] for job in place.jobs.log()] == [9, 2, 2]
+    assert len(place.kept) == 9
+
+
+def test_a_row_of_another_model_that_was_a_slip_is_answered_the_second_time(place):
+    """One of a mixed fleet must not end a run of two hundred thousand rows."""
+    asked = contexts(6)
+    place.swap({asked[0].key})
+
+    def watch(jobs):
+        if len(jobs) == 2:
+            place.swap(())
+
+    assert place.run(asked, watch) == place.last.lost == {}
+    assert [job["rows"] for job in place.jobs.log()] == [6, 1]
+    assert place.kept[asked[0].key].attempts == 2
+
+
+def test_a_job_answered_by_another_model_throughout_is_not_paid_for_twice(place):
+    """Fifty rows without a good one are proof enough; resuming is not stuck on them."""
+    asked = contexts(60)
+    place.state.settings = replace(QUICK, model_version="tiny-tuned")
+    with pytest.raises(RunError, match="tiny-tuned answered"):
+        place.run(asked)
     assert len(place.jobs.log()) == 1
+    place.state.settings = QUICK
+    assert place.run(asked) == {}
+    assert [job["rows"] for job in place.jobs.log()] == [60, 60]
+    assert len(place.kept) == 60
+
+
+def test_each_job_is_told_when_its_rows_are_kept(place):
+    """What is known can be shown before the last job ends."""
+    seen = []
+    asked = contexts(25)
+    place.batch(limits=Limits(10, 10**9)).run(
+        asked, place.keep, lambda _: None, lambda: None, place.flush,
+        lambda: seen.append(len(place.kept)),
+    )  # fmt: skip
+    assert len(seen) == 3 and seen[0] in (5, 10) and seen[-1] == 25
+
+
+def test_rows_under_way_are_known_without_touching_the_ledger(place):
+    """Also while another process writes an input file that the ledger does not know yet."""
+    assert under_way(place.folder, "r1") == given_up(place.folder, "r1") == set()
+    assert not place.folder.exists()
+    place.state.settings = replace(QUICK, batch_s=20)
+    asked, seen = contexts(5), []
+    leave_when(place, asked, seen, "QUEUED")
+    half = place.folder / "in-half.jsonl"
+    half.write_bytes(b"")
+    assert under_way(place.folder, "r1") == {each.key for each in asked}
+    assert half.exists()
+    cancel_jobs(place.endpoint, place.folder, "r1")
+    assert half.exists()
+
+
+def leave_when(place, asked, seen, state):
+    def check():
+        if seen and seen[-1] == state:
+            raise RunCancelled("run r1 was cancelled")
+
+    with pytest.raises(RunCancelled):
+        place.run(asked, lambda jobs: seen.append(jobs[0]["state"]), check)
 
 
 def test_what_was_given_up_is_asked_again_only_after_the_end(place):
@@ -433,26 +546,32 @@ def test_a_cancelled_run_leaves_its_job_and_the_next_one_attaches(place):
 
 
 def test_jobs_can_be_cancelled_at_google_too(place):
-    """Then they end, and what they had not answered is listed."""
+    """Then they end, and what they had not answered is lost with them; a second time is none."""
     place.state.settings = replace(QUICK, batch_s=20)
-    asked, seen = contexts(5), []
-
-    def check():
-        if seen and seen[-1] == "QUEUED":
-            raise RunCancelled("run r1 was cancelled")
-
-    with pytest.raises(RunCancelled):
-        place.run(asked, lambda jobs: seen.append(jobs[0]["state"]), check)
-    assert place.batch().cancel_jobs() == 1
+    asked = contexts(5)
+    leave_when(place, asked, [], "QUEUED")
+    assert cancel_jobs(place.endpoint, place.folder, "r1") == 1
     started = time.monotonic()
-    failed = place.run(asked)
+    assert place.run(asked) == {}
     assert time.monotonic() - started < 5
-    assert len(failed) == 5
-    assert all("cancelled without an answer" in why for why in failed.values())
+    assert len(place.last.lost) == 5
+    assert all("cancelled without an answer" in why for why in place.last.lost.values())
+    assert cancel_jobs(place.endpoint, place.folder, "r1") == 0
 
 
-def test_a_job_that_somebody_deleted_is_listed(place):
-    """404 for a job that was there: its rows are given up with the reason."""
+def test_jobs_that_ended_meanwhile_or_are_gone_are_not_cancelled(place):
+    """The ledger says running; Google knows better."""
+    place.state.settings = replace(QUICK, batch_s=0.2)
+    leave_when(place, contexts(5), [], "QUEUED")
+    while not all(job.over for job in place.jobs.all.values()):
+        time.sleep(0.02)
+    assert cancel_jobs(place.endpoint, place.folder, "r1") == 0
+    place.jobs.all.clear()
+    assert cancel_jobs(place.endpoint, place.folder, "r1") == 0
+
+
+def test_a_job_that_somebody_deleted_is_told(place):
+    """404 for a job that was there: its rows are lost, with the reason."""
 
     def watch(jobs):
         for job in jobs:
@@ -460,9 +579,9 @@ def test_a_job_that_somebody_deleted_is_listed(place):
                 place.jobs.all.clear()
 
     place.state.settings = replace(QUICK, batch_s=0.3)
-    failed = place.run(contexts(3), watch)
-    assert len(failed) == 3
-    assert all("does not know the job any more" in why for why in failed.values())
+    assert place.run(contexts(3), watch) == {}
+    assert len(place.last.lost) == 3
+    assert all("does not know the job any more" in why for why in place.last.lost.values())
 
 
 def test_cleaning_up_deletes_this_runs_objects_alone(place):
