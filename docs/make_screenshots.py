@@ -8,6 +8,7 @@ docs/screenshots unless another folder is named.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -19,10 +20,15 @@ import urllib.request
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+import psutil
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 Scheme = Literal["light", "dark"]
 REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from kl_core.jobs import launch  # noqa: E402
+
 SIZE = ViewportSize(width=1440, height=900)
 SHOTS: dict[str, tuple[str, Scheme, ViewportSize]] = {
     "explore-light.png": ("/", "light", SIZE),
@@ -86,6 +92,57 @@ def second_run(environment: dict[str, str]) -> None:
     )
 
 
+def folder_of(environment: dict[str, str]) -> Path:
+    """The runs of the app whose pictures are taken."""
+    return Path(environment["KL_RUNS_DIR"])
+
+
+def budget_run(environment: dict[str, str], runs: Path) -> str:
+    """Ask a fifth of the sample's positions on the demo server; returns the run's id."""
+    address = launch.demo_server(runs)
+    sample = REPOSITORY / "sample_data" / "responses" / "openrouter"
+    words = ["prefill", "--input-dir", str(sample), "--model2", "tiny-tuned", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "kl_core", *words, "--base-url", address, "--budget", "0.2"],
+        cwd=REPOSITORY,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return str(json.loads(done.stdout)["run_id"])
+
+
+def gemini(browser: Browser, address: str, folder: Path, runs: Path) -> None:
+    """The plan of a run on the demo server, and the run at work; the server ends afterwards."""
+    page = browser.new_page(viewport=SIZE, color_scheme="light")
+    page.goto(f"{address}/gemini")
+    page.get_by_role("button", name="Try it on the demo server").click()
+    page.get_by_text("This is a demo").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Probe and estimate").click()
+    page.get_by_text("The probe succeeded").wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / "gemini-plan.png")
+    settings(launch.demo_server(runs), latency_ms=400)
+    page.get_by_role("button", name="Start: it costs nothing").click()
+    page.get_by_text("calls a second").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(6000)
+    page.screenshot(path=folder / "gemini-live.png")
+    settings(launch.demo_server(runs), latency_ms=0)
+    page.get_by_text("Done").first.wait_for(timeout=120_000)
+    page.close()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "emulate" in words and any(str(runs) in word for word in words):
+            process.terminate()
+
+
+def settings(server: str, **values: object) -> None:
+    """Change how the demo server behaves."""
+    body = json.dumps(values).encode()
+    request = urllib.request.Request(f"{server}/emulator/settings", body, method="PUT")  # noqa: S310
+    urllib.request.urlopen(request, timeout=5)  # noqa: S310 - our own loopback address
+
+
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
@@ -117,6 +174,9 @@ def take_all(address: str, folder: Path, environment: dict[str, str]) -> None:
         settle(page, "/")
         page.close()
         second_run(environment)
+        budget = budget_run(environment, folder_of(environment))
+        SHOTS["explore-budget.png"] = (f"/?run={budget}", "light", SIZE)
+        gemini(browser, address, folder, folder_of(environment))
         for name, (path, scheme, size) in SHOTS.items():
             page = browser.new_page(viewport=size, color_scheme=scheme)
             page.goto(address + path)
@@ -137,7 +197,7 @@ def settle(page: Page, path: str) -> None:
         "/score": "text=Model 2",
         "/runs": "[data-testid=stDataFrame]",
     }
-    page.locator(waits[path]).first.wait_for(timeout=60_000)
+    page.locator(waits.get(path, ".t")).first.wait_for(timeout=60_000)
     page.wait_for_timeout(2500)
 
 

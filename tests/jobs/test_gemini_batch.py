@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -23,9 +22,8 @@ from kl_core.sources.batch_pace import Pace
 from kl_core.sources.batch_shards import Limits
 from kl_core.store import parts, queries, runs, spending
 from tests import writing
-from tests.jobs.gemini import MODEL, SAMPLES, newest, submit, texts
+from tests.jobs.gemini import MODEL, newest, submit, texts
 
-TWO = ("what-is-a-haiku.json", "who-lives-in-the-lighthouse.json")
 FIRST = 173  # contexts of the first file: a job of so many answers it
 PACE = Pace(0.02, 0.05, 0.1, 10.0, 5.0, 0.02, 0.01)
 
@@ -39,15 +37,6 @@ def server():
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(vertex_batch, "LOCAL", PACE)
-
-
-@pytest.fixture
-def few(tmp_path):
-    folder = tmp_path / "few"
-    folder.mkdir()
-    for name in TWO:
-        shutil.copy(SAMPLES / name, folder / name)
-    return folder
 
 
 @pytest.fixture

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import subprocess
 import time
 from typing import get_args
-
-import pytest
 
 from kl_core.emulator.server import running
 from kl_core.emulator.settings import Settings
 from kl_core.sources.batch_ledger import Step
 from kl_core.store import runs
 from tests import writing
-from tests.jobs.gemini import MODEL, SAMPLES, ask, submit, texts
+from tests.jobs.gemini import MODEL, ask, submit, texts
 
 KILLS = 10
 AT_ONCE = 8
 STEPS = get_args(Step)
-
-
-@pytest.fixture
-def few(tmp_path):
-    folder = tmp_path / "few"
-    folder.mkdir()
-    for name in ("what-is-a-haiku.json", "who-lives-in-the-lighthouse.json"):
-        shutil.copy(SAMPLES / name, folder / name)
-    return folder
 
 
 def start(root, folder, base_url, output, *more):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -18,10 +17,10 @@ from kl_core.models.load import ModelSpec
 from kl_core.records import NOT_ASKED
 from kl_core.store import queries, runs, spending
 from kl_core.store.summary import run_summary
+from tests.jobs.conftest import TWO
 from tests.jobs.gemini import MODEL, SAMPLES, ask, results, submit, texts
 
 MODELS = SAMPLES.parents[1] / "models"
-TWO = ("what-is-a-haiku.json", "who-lives-in-the-lighthouse.json")
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +34,6 @@ def quiet(server):
     server.settings = Settings()
     server.reset()
     return server
-
-
-@pytest.fixture
-def few(tmp_path):
-    folder = tmp_path / "few"
-    folder.mkdir()
-    for name in TWO:
-        shutil.copy(SAMPLES / name, folder / name)
-    return folder
 
 
 def local_scores(tmp_path, folder):

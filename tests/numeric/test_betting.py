@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from kl_core.numeric import stratified_bets
 from kl_core.numeric.betting import interval, log_wealth_above, log_wealth_below, stakes_above
 from kl_core.numeric.ordered_sampling import draw_order, draw_weights, draws
 from kl_core.numeric.stratified_bets import stratified_interval
+from tests.numeric.every_sample import every_sample
 from tests.numeric.full_results import full_results
 
 CAP = 20.0
@@ -23,16 +24,6 @@ POPULATIONS = {
     "all at the cap": np.full(5, CAP),
     "two spikes": np.array([CAP, 0.0, CAP, 0.0, 0.0]),
 }
-
-
-def every_sample(values, weights, count):
-    """(probability, Draws) of every ordered sample, chances by hand."""
-    for order in permutations(range(len(values)), count):
-        left, chance = weights.sum(), 1.0
-        for place in order:
-            chance *= weights[place] / left
-            left -= weights[place]
-        yield chance, draws(values[list(order)], weights, np.array(order))
 
 
 def taken(values, weights, count, rng):

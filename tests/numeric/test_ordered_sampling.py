@@ -14,19 +14,10 @@ from kl_core.numeric.ordered_sampling import (
     draws,
     stratified_des_raj,
 )
+from tests.numeric.every_sample import every_sample
 
 VALUES = np.array([0.0, 7.5, 0.01, 0.4, 2.0])
 WEIGHTS = np.array([1.0, 1.0, 2.0**0.5, 4.0, 8.0])
-
-
-def every_sample(values, weights, count):
-    """(probability, Draws) of every ordered sample, chances by hand."""
-    for order in permutations(range(len(values)), count):
-        left, chance = weights.sum(), 1.0
-        for place in order:
-            chance *= weights[place] / left
-            left -= weights[place]
-        yield chance, draws(values[list(order)], weights, np.array(order))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
