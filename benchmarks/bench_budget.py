@@ -21,8 +21,9 @@ from scipy.special import stdtrit
 
 from kl_core.numeric import ordered_sampling
 from kl_core.records import Estimate, Position, Token
-from kl_core.sources.budget import Budget, Drawable, entry_estimate, response_estimate, run_estimate
+from kl_core.sources.budget import Budget, Drawable, entry_estimate, response_estimate
 from kl_core.sources.top_prompts import Stratum, TopPrompts, local_contexts, word_starts
+from tests.sources.run_reference import run_estimate
 
 SAMPLE = Path(__file__).parent.parent / "sample_data" / "results"
 BUDGETS = (0.05, 0.1, 0.2, 0.5)

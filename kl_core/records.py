@@ -269,13 +269,15 @@ def with_error(response: Response, error: str) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class CallStats:
-    """How the calls of a run went so far, over all its starts.
+    """How the calls of a run went so far, over all its starts, online and by batch alike.
 
     Attributes:
-        made: calls answered and on disk, positions without a value for good included.
-        reused: answers taken from finished runs (--reuse).
-        failed: contexts given up after all retries.
-        retried: attempts after the first.
+        made: contexts with a usable answer on disk that this run asked for, the probe's
+            included.
+        reused: contexts whose answer was taken from a finished run (--reuse); not in `made`.
+        failed: contexts without a value: for good (blocked, refused), or given up after all
+            retries and not answered since; not in `made`.
+        retried: attempts after the first of a context, the probe's included.
         errors: failed attempts by kind.
         in_flight: calls under way; `limit` is what the limiter allows at present.
         rate: calls answered a second, over the last seconds.

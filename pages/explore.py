@@ -68,7 +68,7 @@ note = st.empty()
 
 if launch.status(info.path).state != "done":
     about = sample.ABOUT if info.path == sample_run else ""
-    progress.card(info.path, info.id, about)
+    progress.card(info.path, info.id, about, compact=True)
 live.notice(info.path)
 try:
     summary = cached.summary(info.path)
@@ -83,11 +83,13 @@ if not summary.get("prompts"):
             "for what this run was asked to read."
         )
         problems.button(info.path)
+    elif estimates.wanted(info.request):
+        st.caption("Prompts appear when the search has given them up or found them.")
     state.finish(place)
     st.stop()
 with view_column:
     view = inputs.view_picker(place)
-if said := estimates.caption(summary):
+if said := estimates.caption(summary, info.request, over=info.state == "done"):
     st.caption(said)
 if view == "tokens":
     listed = tokens_view.show(info, summary, place)

@@ -18,6 +18,7 @@ from kl_core.records import NOT_ASKED, Estimate
 from kl_core.store import schema
 
 COUNT_NOT_ASKED = f"count(*) FILTER (WHERE reason = '{NOT_ASKED}')"
+_MISSING = "count(*) FILTER (WHERE est_of IS NULL AND not_asked > 0)"
 # beside the statistics of the statements below: sums of certified bounds
 LOWER = "sum_lower"
 SUM_LOWER = f"sum(kl_lower) FILTER (WHERE kl IS NOT NULL) AS {LOWER}"
@@ -99,32 +100,35 @@ def standard_error(own: str, stats: str, clustered: str) -> str:
 
 
 def of_run() -> str:
-    """SELECT of one row: the run's estimate from its prompts, all NULL where none has one.
+    """SELECT of one row: the run's estimate from its prompts, all NULL where there is none.
 
     Prompts are drawn from independently, so that est_kl = Σ of·est / Σ of and est_variance =
     Σ (of / Σ of)²·variance (from one draw alone the mean's square stands in for it, which is
     too large). A prompt that was asked everywhere counts with its tokens and no variance.
     `est_event` is what one position at the cap, had it been drawn, would have added to the
     mean, at most; `est_open` whether some prompt exceeded its cap. `est_missing` prompts have
-    positions that were not asked and no estimate: they are not part of it.
+    positions that were not asked and no estimate. Where there is one, the run has no estimate:
+    a search leaves out those that differ least, so that the others' mean is not the run's.
+    `est_cap` is there as soon as a prompt has an estimate.
     """
+    found = "count(own_of) > 0 AND any_value(missing) = 0"
     return f"""
-  SELECT CASE WHEN count(own_of) > 0
+  SELECT CASE WHEN {found}
               THEN nullif(sum(size * mean_kl) / sum(size), 'nan'::DOUBLE) END AS est_kl,
-         CASE WHEN count(own_of) > 0
-              THEN sum(size * size * variance) / pow(sum(size), 2) END AS est_variance,
-         CASE WHEN count(own_of) > 0 THEN sum(asked)::BIGINT END AS est_asked,
-         CASE WHEN count(own_of) > 0 THEN sum(size)::BIGINT END AS est_of,
+         CASE WHEN {found} THEN sum(size * size * variance) / pow(sum(size), 2) END AS est_variance,
+         CASE WHEN {found} THEN sum(asked)::BIGINT END AS est_asked,
+         CASE WHEN {found} THEN sum(size)::BIGINT END AS est_of,
          max(est_cap) AS est_cap,
          max(CASE WHEN asked < size THEN est_cap * size / asked ELSE 0 END) / sum(size)
            AS est_event,
          coalesce(bool_or(isinf(est_high)), false) AS est_open,
          sum(size * mean_lower) AS {LOWER},
-         (SELECT count(*) FROM prompts WHERE est_of IS NULL AND not_asked > 0) AS est_missing
+         (SELECT {_MISSING} FROM prompts) AS est_missing
   FROM (SELECT est_of AS own_of, coalesce(est_of, scored_tokens) AS size,
                coalesce(est_asked, scored_tokens) AS asked, est_cap, est_high, mean_kl, mean_lower,
                CASE WHEN est_of IS NULL THEN 0.0
-                    ELSE coalesce(est_variance, mean_kl * mean_kl) END AS variance
+                    ELSE coalesce(est_variance, mean_kl * mean_kl) END AS variance,
+               (SELECT {_MISSING} FROM prompts) AS missing
         FROM prompts WHERE mean_kl IS NOT NULL)
   WHERE size > 0"""
 

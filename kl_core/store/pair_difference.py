@@ -33,6 +33,9 @@ class Difference:
         infinite_a, infinite_b, infinite_both: paired tokens with a value in both runs that
             is infinite in A alone, in B alone, in both.
         alike: whether the figure is of one kind in both runs.
+        known: paired tokens with a value in both runs.
+        of: all paired tokens, where a run was asked only at some; None where both were asked
+            everywhere.
     """
 
     figure: str
@@ -51,6 +54,8 @@ class Difference:
     infinite_b: int
     infinite_both: int
     alike: bool
+    known: int = 0
+    of: int | None = None
 
     @property
     def infinite(self) -> int:
@@ -100,6 +105,8 @@ def difference(
         unknown=int(np.isnan(moved).sum()),
         **{what: int(_floats(sums[f"{what}_{one.value}"]).sum()) for what in TOKENS_APART},
         alike=not (one.estimated and _other_scale(heads)),
+        known=int(_floats(sums[f"known_{one.value}"]).sum()),
+        of=int(_floats(sums["tokens"]).sum()) if any(h["not_asked"] for h in heads) else None,
     )
 
 
@@ -108,19 +115,31 @@ def verdict(found: Difference) -> str:
     one = figure(found.figure)
     if found.infinite:
         return _about_infinities(found)
+    where = _where(found)
     if found.mean is None:
         return f"There is no {one.label} that both runs know, so nothing can be said."
     if found.half is None:
-        return f"{_size(found)}; one prompt alone cannot tell a difference from noise."
+        return f"{_size(found)}{where}; one prompt alone cannot tell a difference from noise."
     prompts = found.up + found.down + found.level
     moved = f"{found.up:,} of {prompts:,} prompts up, {found.down:,} down"
     if not found.alike:
-        return f"No verdict, for the two are not on one scale: {_size(found)}, {moved}."
+        return f"No verdict, for the two are not on one scale: {_size(found)}{where}, {moved}."
     if found.level == prompts and found.mean == 0:
+        if where:
+            return f"No difference{where}."
         return f"No difference: {one.label} is the same at all {prompts:,} prompts."
     if not found.beyond_noise:
-        return f"No difference beyond noise: {_size(found)}, {moved}."
-    return f"{one.more if found.mean > 0 else one.less}: {_size(found)}, {moved}."
+        return f"No difference beyond noise{where}: {_size(found)}, {moved}."
+    return f"{one.more if found.mean > 0 else one.less}{where}: {_size(found)}, {moved}."
+
+
+def _where(found: Difference) -> str:
+    """` at the 317 tokens both runs asked (6 % of the text)`; empty where all were asked."""
+    if found.of is None:
+        return ""
+    tokens = "1 token" if found.known == 1 else f"{found.known:,} tokens"
+    share = f" ({100 * found.known / found.of:.2g} % of the text)" if found.of else ""
+    return f" at the {tokens} both runs asked{share}"
 
 
 def _size(found: Difference) -> str:
@@ -142,7 +161,7 @@ def _about_infinities(found: Difference) -> str:
     if found.mean is None:
         return f"{said}, and there is nothing else to compare."
     rest = "other tokens" if figure(found.figure).mean else "prompts with a finite figure"
-    return f"{said}; over the {rest}, {_size(found)}."
+    return f"{said}; over the {rest}{_where(found)}, {_size(found)}."
 
 
 def left_out(found: Difference) -> str:
@@ -185,8 +204,8 @@ def unlike(heads: list[dict[str, Any]]) -> list[str]:
     ]
     if parts:
         said.append(
-            f"A budget left out {' and '.join(parts)}: what is compared here are the tokens that "
-            "both runs asked. A budget draws by chance but not evenly, so figures and intervals "
+            f"A budget or a search left out {' and '.join(parts)}: what is compared here are the "
+            "tokens that both runs asked. These are not an even sample, so figures and intervals "
             "are of these tokens, not of the whole text."
         )
     if lengths := _other_lengths(heads):

@@ -207,8 +207,14 @@ def problem_count(cursor: Cursor) -> int:
 
 
 def summary(cursor: Cursor) -> dict[str, Any]:
-    """Run-level figures; `kl_scale_max` is the colour maximum fixed for the run."""
+    """Run-level figures; `kl_scale_max` is the colour maximum fixed for the run.
+
+    `with_mean` and `responses_with_mean` count prompts and responses that have one: a search
+    leaves those that fell behind without.
+    """
     row = Query("SELECT * FROM summary").row(cursor) or {}
+    row["with_mean"] = Query("SELECT count(mean_kl) FROM prompts").number(cursor)
+    row["responses_with_mean"] = Query("SELECT count(mean_kl) FROM responses").number(cursor)
     row["est_low"], row["est_high"] = estimates.run_interval(row)
     row["kl_scale_max"] = _nice(row.get("p999_kl"))
     row["surprisal_scale_max"] = _nice(row.get("p999_surprisal"))

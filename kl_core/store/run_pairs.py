@@ -202,8 +202,10 @@ def heads_query() -> Query:
 
 
 def prompt_pair(cursor: Cursor, prompt_a: int) -> dict[str, Any] | None:
-    """The pair with this prompt of A: ids, file, entry, prompt, paired_responses."""
-    return Query("SELECT * FROM prompt_pairs WHERE prompt_a = ?", (prompt_a,)).row(cursor)
+    """The pair with this prompt of A: ids, file, entry, prompt(_json), paired_responses."""
+    sql = """SELECT m.*, p.prompt_json FROM prompt_pairs m
+      JOIN run_a.prompts p ON p.prompt_id = m.prompt_a WHERE m.prompt_a = ?"""
+    return Query(sql, (prompt_a,)).row(cursor)
 
 
 def responses_query(prompt_a: int) -> Query:

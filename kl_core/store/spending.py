@@ -14,6 +14,7 @@ __all__ = [
     "CallStats",
     "confirm",
     "is_confirmed",
+    "plan_path",
     "read_plan",
     "read_stats",
     "write_plan",
@@ -60,6 +61,11 @@ class CallPlan:
     latency_s: float | None = None
     max_concurrent: int | None = None
     warnings: tuple[str, ...] = ()
+
+
+def plan_path(run_dir: Path) -> Path:
+    """Where the run's plan is, or would be."""
+    return run_dir / _PLAN
 
 
 def write_plan(run_dir: Path, plan: CallPlan) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kl_core.store import queries, runs, spending
+from kl_core.store.prompt_titles import last_user_message
 from kl_core.store.query import Cursor
 
 TOP_PROMPTS = 10
@@ -59,7 +60,9 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
         result["cost"] = stats.cost
         result["prompts_left"] = figures.get("est_missing") or 0
         result["estimate"] = _estimate(figures)
-        result["top_prompts"] = _top_prompts(cursor)
+        k = info.request.get("top_prompts")
+        result["searched_for"] = k
+        result["top_prompts"] = _top_prompts(cursor, max(TOP_PROMPTS, (k or 0) + 1))
     rows = queries.problems(cursor, limit=2**62).to_pylist()
     result["problems"] = [
         {"file": r["file"], "where": r["place"], "reason": r["reason"], "hint": r["hint"]}
@@ -111,11 +114,12 @@ def _interval(row: dict[str, Any]) -> dict[str, Any]:
     return {"low": json_number(row["est_low"]), "high": json_number(row["est_high"])}
 
 
-def _top_prompts(cursor: Cursor) -> list[dict[str, Any]]:
-    rows = queries.prompts(cursor, "mean_kl", limit=TOP_PROMPTS).to_pylist()
+def _top_prompts(cursor: Cursor, limit: int) -> list[dict[str, Any]]:
+    rows = queries.prompts(cursor, "mean_kl", limit=limit).to_pylist()
     return [
         {
             "prompt": row["prompt"],
+            "title": last_user_message(row["prompt"], row["prompt_json"]),
             "mean_kl": json_number(row["mean_kl"]),
             "lower": json_number(row["mean_lower"]),
             "tokens": row["tokens"],

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from kl_core.store import notes, notes_tables, queries
+from kl_core.store import notes, notes_tables, queries, runs
 from kl_core.store.filters import PromptFilter
 from kl_core.store.query import Cursor
 
@@ -76,6 +76,16 @@ def summary(run_dir: Path) -> dict[str, Any]:
 @st.cache_data(max_entries=32, show_spinner=False)
 def _summary(run_dir: str, version: str) -> dict[str, Any]:
     return queries.summary(_connection(run_dir, version).cursor())
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def request(run_dir: Path) -> dict[str, Any]:
+    """What the run was asked: options that stay as they are once they are there.
+
+    Raises:
+        RunError: its params.json is unreadable.
+    """
+    return runs.run_info(run_dir).request
 
 
 def scales(run_dir: Path) -> dict[str, dict[str, float | None]]:

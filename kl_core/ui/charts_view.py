@@ -258,10 +258,11 @@ def _over(facts: dict[str, Any], summary: dict[str, Any]) -> str:
 def _tokens(facts: dict[str, Any], summary: dict[str, Any]) -> str:
     if not estimates.partial(summary):
         return f"{figures.count(facts['tokens'])} tokens"
-    return (
-        f"{figures.count(facts['tokens'] - facts['missing'])} asked tokens; responses, providers, "
-        "models and finish reasons by their estimates"
-    )
+    asked = f"{figures.count(facts['tokens'] - facts['missing'])} asked tokens"
+    if summary.get("est_missing"):
+        number = figures.count(summary.get("responses_with_mean"))
+        return f"{asked}; what is by response, provider, model or finish reason: {number} responses"
+    return f"{asked}; responses, providers, models and finish reasons by their estimates"
 
 
 def _nothing(summary: dict[str, Any]) -> str:

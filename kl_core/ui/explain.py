@@ -10,34 +10,34 @@ from typing import Any
 
 from kl_core.records import NOT_ASKED
 from kl_core.ui import explain_kinds, panel_terms
+from kl_core.ui.estimates import NOT_DRAWN
 from kl_core.ui.explain_kinds import Around
 from kl_core.ui.figures import at_least, down, nats, nearest, ordinal
 
 _SHORT_LIST, _RUNAWAY = 5, 5
-_NOT_ASKED = (
-    "the run's budget was for some positions, drawn by chance, and this one was not drawn. What is "
-    "unknown here is in the intervals of the estimated means; nothing is wrong with the token."
-)
 Sentence = list[tuple[str, bool]]
 
 
-def sentences(token: dict[str, Any], measure: str | None, around: Around = ()) -> list[Sentence]:
+def sentences(
+    token: dict[str, Any], measure: str | None, around: Around = (), not_asked: str = NOT_DRAWN
+) -> list[Sentence]:
     """What to say about a row of `tokens`, the headline first.
 
     Args:
         measure: the run's, None for raw data.
         around: neighbouring tokens (store.token_tables.around_query), for bytes and spans.
+        not_asked: why model 2 was not asked, where it was not (estimates.why_not_asked).
     """
     kind = explain_kinds.sentence(token, around)
     kinds: list[Sentence] = [[(kind, False)]] if kind else []
     if measure is None:
         return [*_raw(token), *kinds]
-    out = [_headline(token, measure, around), *kinds, _sampled(token, measure)]
+    out = [_headline(token, measure, around, not_asked), *kinds, _sampled(token, measure)]
     out += _meaning(token, measure)
     return [sentence for sentence in out if sentence]
 
 
-def _headline(token: dict[str, Any], measure: str, around: Around) -> Sentence:
+def _headline(token: dict[str, Any], measure: str, around: Around, not_asked: str) -> Sentence:
     kl, lower = token["kl"], token["kl_lower"]
     if kl is None and token["span_start"] is not None:
         return [
@@ -45,7 +45,7 @@ def _headline(token: dict[str, Any], measure: str, around: Around) -> Sentence:
             (explain_kinds.span(token, around), False),
         ]
     if kl is None and token["reason"] == NOT_ASKED:
-        return [("Model 2 was not asked here: ", True), (_NOT_ASKED, False)]
+        return [("Model 2 was not asked here: ", True), (not_asked, False)]
     if kl is None:
         reason = token["reason"] or "the two sides could not be aligned here"
         bound = f" Certainly it is ≥ {at_least(lower)} nats." if lower is not None else ""

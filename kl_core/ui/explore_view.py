@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from kl_core.numeric.intervals import half_width
-from kl_core.store import queries
+from kl_core.store import queries, so_far
 from kl_core.store.runs import RunInfo
 from kl_core.ui import (
     cached,
@@ -20,6 +20,7 @@ from kl_core.ui import (
     notes_view,
     problems,
     prompt_table,
+    prompt_text,
     response_header,
     response_view,
     table_request,
@@ -63,7 +64,7 @@ def _response(info: RunInfo, measure: MeasureName, place: Explore) -> dict[str, 
         title = st.container(key="response_title")
         note, picker = st.container(width="content"), st.container(width=226)
     with title:
-        response_header.show_prompt((prompt or {}).get("prompt") or "(empty prompt)")
+        response_header.show_prompt(*prompt_text.title(prompt or {}))
     if prompt is not None:
         with note:
             notes_view.editor(info.path, prompt, key="note_prompt")
@@ -84,7 +85,7 @@ def _counts(info: RunInfo, summary: dict[str, Any], place: Explore, found: int |
     matching = "" if found is None else f"{figures.count(found)} of "
     whole = "" if found is None else "whole run: "
     parts = [
-        matching + figures.counted(summary["prompts"], "prompt"),
+        matching + prompts_so_far(info, summary["prompts"]),
         whole + figures.counted(summary["responses"], "response"),
         figures.counted(summary["tokens"], "token"),
     ]
@@ -101,6 +102,16 @@ def _counts(info: RunInfo, summary: dict[str, Any], place: Explore, found: int |
             export_view.run_popover(info, summary)
 
 
+def prompts_so_far(info: RunInfo, shown: int) -> str:
+    """`21 prompts`; of a run that is not done `8 of 21 prompts so far`."""
+    if info.state == "done":
+        return figures.counted(shown, "prompt")
+    of = so_far.in_all(info.path, estimates.wanted(info.request) is not None)
+    if of is None or of < shown:
+        return f"{figures.counted(shown, 'prompt')} so far"
+    return f"{figures.count(shown)} of {figures.counted(of, 'prompt')} so far"
+
+
 MEAN_HELP = (
     "Mean KL(1‖2) over all scored tokens of the run, in nats, with its 95 % interval. The "
     "interval takes prompts as independent and the tokens within a prompt as not."
@@ -115,13 +126,13 @@ ESTIMATE_HELP = (
 def run_mean(summary: dict[str, Any]) -> str:
     """The run's mean with its interval: `mean KL ≈ 0.0124 ± 0.0031`; empty without one.
 
-    Estimated from some positions it is `mean KL ≈ 0.21 (0.05 – 1.3)`.
+    Estimated from some positions it is `mean KL ≈ 0.21 (0.05 – 1.3) over draws`.
     """
     mean, error = summary.get("mean_kl"), summary.get("se_kl")
     if mean is None:
         return ""
     if estimates.is_one(summary):
-        return f"mean KL ≈ {figures.nats(mean)}{estimates.within(summary)}"
+        return f"mean KL ≈ {figures.nats(mean)}{estimates.within(summary)} over draws"
     sign = "" if summary.get("measure") == "full" else "≈ "
     half = half_width(error, summary.get("scored_prompts"))
     interval = f" ± {figures.nats(half)}" if half else ""

@@ -11,27 +11,26 @@ WORTH_DOLLARS = 5.0
 LONG_S = 3600.0
 USUAL_CONCURRENT = 20
 GENERAL = {
-    "prefill": "Online: one call for each position, answered within minutes to hours. Works with "
-    "the Developer API and with Vertex AI, and can ask a part of the positions alone.",
+    "prefill": "Online: one call for each position, or only for a share of them, answered within "
+    "minutes to hours. Works with the Developer API and with Vertex AI.",
     "batch": "Batch: half the price and no rate limits, but jobs may queue for up to 72 hours. "
-    "Needs Vertex AI and a bucket, and always asks every position.",
+    "Needs Vertex AI and a bucket. It can ask a share of the positions, but not search for the "
+    "top prompts.",
 }
 
 
-def advise(
-    plan: CallPlan, dollars: float | None, vertex: bool = True, partial: bool = False
-) -> str:
+def advise(plan: CallPlan, dollars: float | None, vertex: bool = True, search: bool = False) -> str:
     """One or two sentences: which way fits this plan, and what the other would change.
 
     Args:
         dollars: what the plan costs at the prices shown; None where they are not known.
         vertex: whether a Google Cloud project is named; batches need one.
-        partial: a budget or the top prompts alone are asked, which batches cannot.
+        search: the top prompts are searched for, which batches cannot.
     """
     if plan.mode == "batch":
         return _for_batch(plan, dollars)
-    if partial:
-        return "Online is the way to ask a part of the positions; a batch would ask all of them."
+    if search:
+        return "Online is the way to search for the top prompts: each round waits for the last."
     saved = None if dollars is None else dollars * (1 - BATCH_SHARE)
     long = plan.seconds is not None and plan.seconds > LONG_S
     if not long and (saved is None or saved < WORTH_DOLLARS):
@@ -39,12 +38,12 @@ def advise(
     gain = [f"save about {money(saved)}"] if saved else []
     gain += ["meet no rate limits"] if long else []
     needs = "" if vertex else " It needs a project on Vertex AI."
-    takes = f" Online takes about {figures.duration(plan.seconds)}." if plan.seconds else ""
+    takes = f" Online takes {figures.duration(plan.seconds)} or more." if plan.seconds else ""
     return f"A batch would {' and '.join(gain)}, but may queue for up to 72 hours.{takes}{needs}"
 
 
 def _stay(plan: CallPlan, saved: float | None) -> str:
-    quick = f"done in about {figures.duration(plan.seconds)}" if plan.seconds else "answers at once"
+    quick = f"{figures.duration(plan.seconds)} or more" if plan.seconds else "answers at once"
     if not saved:
         return f"Online fits: {quick}; a batch may queue for up to 72 hours."
     less = money(saved) if saved < 0.01 else f"only about {money(saved)}"
@@ -54,7 +53,7 @@ def _stay(plan: CallPlan, saved: float | None) -> str:
 def _for_batch(plan: CallPlan, dollars: float | None) -> str:
     online_s = _online_s(plan)
     more = None if dollars is None else dollars / BATCH_SHARE - dollars
-    takes = f" and take about {figures.duration(online_s)}" if online_s else ""
+    takes = f" and take {figures.duration(online_s)} or more" if online_s else ""
     if more is None or more == 0:
         said = f"Online would cost twice as much{takes}" if more is None else ""
         said = said or f"Online would cost the same{takes}"

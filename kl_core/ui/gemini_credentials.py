@@ -10,6 +10,7 @@ from pathlib import Path
 from kl_core.ui.gemini_settings import Values, is_loopback
 
 KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+REDIRECTS = {True: "GOOGLE_VERTEX_BASE_URL", False: "GOOGLE_GEMINI_BASE_URL"}  # by Vertex or not
 _FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 _WELL_KNOWN = "application_default_credentials.json"
 
@@ -31,7 +32,7 @@ class Credentials:
 
 def found(environment: Mapping[str, str] = os.environ, home: Path | None = None) -> Credentials:
     """Look, without reading any of them."""
-    key = next((name for name in KEYS if environment.get(name)), None)
+    key = next((name for name in KEYS if environment.get(name, "").strip()), None)
     named = environment.get(_FILE)
     if named:
         there = Path(named).is_file()
@@ -44,16 +45,42 @@ def found(environment: Mapping[str, str] = os.environ, home: Path | None = None)
 
 def sentence(kind: str, values: Values, have: Credentials) -> str:
     """What will be used for these settings, or what to do."""
-    if is_loopback(values.get("base_url") or ""):
+    if _local(kind, values):
         return "The server is on this machine: it needs no credentials, and gets none."
-    if kind == "batch" or values.get("project_id"):
+    if _vertex_asked(kind, values):
         return _vertex(have)
     if have.key:
         return f"A key was found in {have.key}; it is used for the Developer API."
+    return f"No key was found: {needed(kind, values, have)}."
+
+
+def needed(kind: str, values: Values, have: Credentials) -> str | None:
+    """What has to be done before anything can be asked; None where it can be tried.
+
+    Without a key the Developer API refuses for certain; Vertex AI may find a service account.
+    """
+    if _local(kind, values) or _vertex_asked(kind, values) or have.key:
+        return None
     return (
-        "No key was found for the Developer API. Set GEMINI_API_KEY in the environment and start "
-        "the app again, or type a project id to use Vertex AI."
+        "set GEMINI_API_KEY, the key for the Developer API, in the environment and start the app "
+        "again, or type a project id to use Vertex AI"
     )
+
+
+def doubtful(kind: str, values: Values, have: Credentials) -> bool:
+    """Whether nothing was found for Vertex AI, which may still find a service account."""
+    asked = _vertex_asked(kind, values) and not _local(kind, values)
+    return asked and have.default is None
+
+
+def _local(kind: str, values: Values, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the calls go to this machine; the clients' own redirects count too."""
+    redirect = REDIRECTS[_vertex_asked(kind, values)]
+    return is_loopback(values.get("base_url") or environment.get(redirect) or "")
+
+
+def _vertex_asked(kind: str, values: Values) -> bool:
+    return kind == "batch" or bool(values.get("project_id"))
 
 
 def _vertex(have: Credentials) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.ui import gemini_credentials, gemini_settings
+from kl_core.ui import gemini_credentials, gemini_settings, markup
 from kl_core.ui.gemini_fields import Check, number, share, text, tick, values, wrong
 
 CONCURRENT, RETRIES, LIST, LOCATION = "50", "8", "20", "us-central1"
@@ -23,9 +23,8 @@ def form(kind: str) -> dict[str, str]:
         return gemini_settings.problems(kind, values())
 
     _model(kind, check)
-    if kind == "prefill":
-        _how_much()
-    else:
+    _how_much(kind)
+    if kind == "batch":
         _bucket(check)
     with st.expander("More options"):
         if kind == "prefill":
@@ -33,8 +32,19 @@ def form(kind: str) -> dict[str, str]:
         _reading(kind, check)
         _servers(kind, check)
         _prices(check)
-    st.caption(gemini_credentials.sentence(kind, values(), gemini_credentials.found()))
+    _credentials(kind)
     return check()
+
+
+def _credentials(kind: str) -> None:
+    have = gemini_credentials.found()
+    said = gemini_credentials.sentence(kind, values(), have)
+    if gemini_credentials.needed(kind, values(), have):
+        return  # said beside the button, which waits for it
+    if gemini_credentials.doubtful(kind, values(), have):
+        st.markdown(f":orange[:material/warning:] {markup.inert(said)}")
+    else:
+        st.caption(markup.inert(said))
 
 
 def _model(kind: str, check: Check) -> None:
@@ -60,7 +70,7 @@ def _model(kind: str, check: Check) -> None:
         text("location", "Location", check, placeholder=LOCATION, help="Of Vertex AI.")
 
 
-def _how_much() -> None:
+def _how_much(kind: str) -> None:
     left, right = st.columns(2)
     with left:
         share(
@@ -71,16 +81,19 @@ def _how_much() -> None:
             help="Every position of every response is one call. A share of them gives estimates "
             "at a share of the price.",
         )
-    with right:
-        number(
-            "top_prompts",
-            "Find only the most divergent prompts",
-            1,
-            placeholder="all prompts",
-            help="How many of them. Calls are spent in rounds on the prompts that may still be "
-            "among them.",
-        )
-    st.caption(share_line(values().get("budget"), values().get("top_prompts")))
+    top = None
+    if kind == "prefill":
+        with right:
+            number(
+                "top_prompts",
+                "Find only the most divergent prompts",
+                1,
+                placeholder="all prompts",
+                help="How many of them. Calls are spent in rounds on the prompts that may still "
+                "be among them.",
+            )
+        top = values().get("top_prompts")
+    st.caption(share_line(values().get("budget"), top))
 
 
 def share_line(budget: float | None, top_prompts: int | None) -> str:
@@ -95,7 +108,10 @@ def share_line(budget: float | None, top_prompts: int | None) -> str:
             f"{noun} most divergent. {rest}"
         )
     if budget is None:
-        return "Every position is asked: figures are complete, nothing is estimated."
+        return (
+            "Every position that can be asked is asked; the only gaps are those of the top-20 "
+            "lists."
+        )
     return (
         f"{100 * budget:g} % of the positions are asked, drawn at random and more often where "
         "model 1 was unsure. The means of responses and prompts become estimates (≈) with a 95 % "
@@ -116,9 +132,9 @@ def _bucket(check: Check) -> None:
     with left:
         number(
             "lifecycle_days",
-            "The bucket keeps files (days)",
+            "Delete files after (days)",
             1,
-            placeholder="for ever",
+            placeholder="never",
             help="Sets a lifecycle rule on the bucket for this app's files, for what a cleanup "
             "that never ran leaves behind.",
         )
@@ -135,14 +151,14 @@ def _pool() -> None:
     with left:
         number(
             "max_concurrent",
-            "Most calls under way",
+            "Calls under way at most",
             1,
             2000,
             placeholder=CONCURRENT,
             help="The limiter begins below it and finds out how much the server takes.",
         )
     with middle:
-        number("rate_limit", "Most calls a second", 0.1, placeholder="no limit")
+        number("rate_limit", "Calls a second at most", 0.1, placeholder="no limit")
     with right:
         number(
             "max_retries",
@@ -168,7 +184,7 @@ def _reading(kind: str, check: Check) -> None:
             "as the file lists at each position.",
         )
     with middle:
-        number("max_files", "Most files", 1, placeholder="all")
+        number("max_files", "Files at most", 1, placeholder="all")
     with right:
         text("pattern", "File pattern", check, placeholder="all that can be read")
     text(
@@ -177,9 +193,6 @@ def _reading(kind: str, check: Check) -> None:
         check,
         placeholder="nowhere; the run itself is always kept",
     )
-    if kind == "batch":
-        _reuse()
-        return
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         number("seed", "Seed of the draws", 0, placeholder="0")
@@ -213,8 +226,8 @@ def _prices(check: Check) -> None:
     left, right = st.columns(2)
     looks: dict[str, Any] = {"step": 0.01, "format": "%g", "placeholder": "from the price table"}
     with left:
-        number("input_price", "Price of a million input tokens, US dollars", 0.0, **looks)
+        number("input_price", "US dollars per million input tokens", 0.0, **looks)
     with right:
-        number("output_price", "Price of a million output tokens, US dollars", 0.0, **looks)
+        number("output_price", "US dollars per million output tokens", 0.0, **looks)
     if problem := check().get("output_price"):
         wrong(problem)

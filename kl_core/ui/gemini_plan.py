@@ -13,9 +13,10 @@ from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.store import runs, spending
 from kl_core.store.spending import CallPlan
-from kl_core.ui import figures, gemini_advice, visible
+from kl_core.ui import figures, gemini_advice, gemini_demo, visible
 from kl_core.ui.gemini_money import about, cost, label, money
 
+PROBE_CALLS = 2
 _SAID = "gemini_plan_said"
 _TOKENS_HELP = (
     "Each call sends the prompt and the text so far. Reckoned from the number of characters and "
@@ -37,15 +38,20 @@ def card(
     Args:
         instead: draws what else can be done, beside the button.
     """
+    local = gemini_demo.is_local(run_dir)
     with st.container(border=True, key="gemini_plan"):
         st.text(f"The probe succeeded: {_probe_line(plan)}")
-        dollars = cost(plan, *_prices_set(run_dir, plan))
-        show_figures(plan, dollars)
-        _prices(run_dir, plan)
+        dollars = 0.0 if local else cost(plan, *_prices_set(run_dir, plan))
+        show_figures(plan, dollars, options, local)
+        if not local:
+            _prices(run_dir, plan)
+        elif plan.cost:
+            st.caption(label(typed_line(plan.cost)))
         _warnings(plan)
-        partial = options.get("budget") is not None or options.get("top_prompts") is not None
-        vertex = bool(options.get("project_id"))
-        st.caption(label(gemini_advice.advise(plan, dollars, vertex, partial)))
+        search = options.get("top_prompts") is not None
+        if not local:
+            vertex = bool(options.get("project_id"))
+            st.caption(label(gemini_advice.advise(plan, dollars, vertex, search)))
         with st.container(horizontal=True):
             st.button(
                 label(start_label(plan, dollars)),
@@ -60,42 +66,67 @@ def card(
             st.text(said)
 
 
-def show_figures(plan: CallPlan, dollars: float | None) -> None:
+def typed_line(dollars: float) -> str:
+    """What prices mean that were typed for a server that charges nothing."""
+    return (
+        "A server on this machine: nothing is charged. At the prices you typed it would be "
+        f"{about(dollars)}."
+    )
+
+
+def show_figures(
+    plan: CallPlan, dollars: float | None, options: dict[str, Any], local: bool = False
+) -> None:
     """Calls, tokens, money and time in one line, and what they are counted over."""
     st.html(_CSS)
+    search = options.get("top_prompts") is not None
     with st.container(horizontal=True, key="gemini_figures"):
-        for name, value, said in _facts(plan, dollars):
-            st.metric(name, label(value), help=said, width="content")
-    st.caption(scope_line(plan))
+        for name, value, said in facts(plan, dollars, search, local):
+            st.metric(name, label(value), help=label(said), width="content")
+    st.caption(scope_line(plan, search or options.get("budget") is not None))
 
 
-def _facts(plan: CallPlan, dollars: float | None) -> list[tuple[str, str, str]]:
+def facts(
+    plan: CallPlan, dollars: float | None, search: bool, local: bool
+) -> list[tuple[str, str, str]]:
+    """Name, value and explanation of each figure.
+
+    Args:
+        search: for the top prompts, whose rounds mostly end before the planned calls are made.
+        local: a server on this machine, which charges nothing and has no queue of days.
+    """
+    most = "up to " if search else ""
     approx = "≈ " if plan.calls else ""
-    time = figures.duration(plan.seconds)
-    queue = "Up to 72 hours in the queue, then up to 24 hours of work."
-    latency = (
-        "" if plan.latency_s is None else f", at the probe's {_latency(plan.latency_s)} a call"
-    )
-    pool = f"With up to {plan.max_concurrent} calls under way{latency}."
-    return [
-        ("Calls", figures.count(plan.calls), "One for each position asked; equal ones once."),
-        (
-            "Input tokens",
-            approx + short(plan.input_tokens),
-            _TOKENS_HELP,
-        ),
-        ("Output tokens", short(plan.output_tokens), "One a call."),
+    calls = "One for each position asked; equal ones once."
+    if search:
+        calls += " Reckoned for twice as many whole prompts as are wanted; mostly fewer are needed."
+    free = "A server on this machine: nothing is charged."
+    spent = money(dollars) if dollars in (None, 0) else money(dollars).replace("$", "≈ $", 1)
+    found = [
+        ("Calls", most + figures.count(plan.calls), calls),
+        ("Input tokens", most + approx + short(rounded(plan.input_tokens)), _TOKENS_HELP),
+        ("Output tokens", most + short(plan.output_tokens), "One a call."),
         (
             "Cost",
-            money(dollars) if dollars in (None, 0) else money(dollars).replace("$", "≈ $", 1),
-            "At the prices below; what the provider bills is what counts.",
-        ),
-        (
-            "Time",
-            "up to 96 h" if plan.mode == "batch" else f"{approx}{time}" if plan.seconds else time,
-            queue if plan.mode == "batch" else pool,
+            spent if not dollars else most + spent,
+            free if local else "At the prices below; what the provider bills is what counts.",
         ),
     ]
+    return found if local and plan.mode == "batch" else [*found, _time(plan)]
+
+
+def _time(plan: CallPlan) -> tuple[str, str, str]:
+    if plan.mode == "batch":
+        said = "Up to 72 hours in the queue, then up to 24 hours of work; often much less."
+        return "Time", "72 h queue + 24 h run at most", said
+    if not plan.seconds:
+        return "Time", figures.duration(plan.seconds), "Nothing was measured, or nothing is asked."
+    latency = "" if plan.latency_s is None else f" at {_latency(plan.latency_s)} each"
+    said = (
+        f"At best: {plan.max_concurrent} calls under way{latency}; a busy machine, a rate limit or "
+        "a slow server makes it longer."
+    )
+    return "Time", f"{figures.duration(plan.seconds)} or more", said
 
 
 def short(number: int) -> str:
@@ -107,17 +138,32 @@ def short(number: int) -> str:
     return f"{number / 1e9:.3g} billion"
 
 
-def scope_line(plan: CallPlan) -> str:
-    """What the calls are made for."""
+def rounded(number: int) -> int:
+    """An estimate with three digits."""
+    return int(float(f"{number:.3g}"))
+
+
+def scope_line(plan: CallPlan, partial: bool = False) -> str:
+    """What the calls are made for, so that the counts add up.
+
+    Args:
+        partial: only a share of the positions is asked, or the top prompts are searched for.
+    """
     parts = [
         figures.counted(plan.prompts, "prompt"),
         figures.counted(plan.responses, "response"),
         figures.counted(plan.positions, "position"),
     ]
     if plan.unscorable:
-        parts.append(f"{figures.count(plan.unscorable)} of them cannot be asked")
+        cannot = f"{figures.count(plan.unscorable)} cannot be asked"
+        parts.append(f"{cannot} (inside a character, or after a special token)")
+    shared = plan.positions - plan.unscorable - plan.calls - plan.kept
+    if shared > 0 and not partial:
+        one = "shares" if shared == 1 else "share"
+        parts.append(f"{figures.count(shared)} {one} an answer with another position")
     if plan.kept:
-        parts.append(f"{figures.count(plan.kept)} answered already")
+        by = "by the probe" if plan.kept <= PROBE_CALLS else "already"
+        parts.append(f"{figures.count(plan.kept)} answered {by}")
     return " · ".join(parts)
 
 
@@ -172,7 +218,7 @@ def _prices(run_dir: Path, plan: CallPlan) -> None:
     for column, side in ((left, "input"), (right, "output")):
         with column:
             st.number_input(
-                label(f"$ per million {side} tokens"),
+                f"US dollars per million {side} tokens",
                 0.0,
                 None,
                 None,
@@ -212,6 +258,7 @@ def _confirm(run_dir: Path, plan: CallPlan) -> None:
                 cost=cost(plan, one, other),
             )
             spending.write_plan(run_dir, agreed)
+        gemini_demo.revive(gemini_demo.address_of(run_dir))
         launch.confirm(run_dir)
     except (KLExplorerError, OSError) as error:
         st.session_state[_SAID] = f"The run did not start: {error}."

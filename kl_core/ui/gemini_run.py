@@ -13,6 +13,7 @@ from kl_core.jobs import launch
 from kl_core.store import runs, spending
 from kl_core.ui import (
     figures,
+    gemini_demo,
     gemini_plan,
     gemini_settings,
     gemini_start,
@@ -23,9 +24,9 @@ from kl_core.ui.gemini_place import Place
 
 Weight = Literal["primary", "secondary"]
 _REFUSED = (
-    "The probe did not succeed, and nothing else was asked. Change the settings, or Resume to "
-    "probe again."
+    "The probe did not succeed, and nothing else was asked. Change the settings, or probe again."
 )
+_BROKEN_OFF = "The probe was cancelled, and nothing else was asked."
 _NO_PLAN = "The plan of this run cannot be read; change the settings, and probe again."
 _LABELS = {"online": "Online", "batch": "Batch"}
 
@@ -44,17 +45,29 @@ def show(run_dir: Path, place: Place) -> None:
         if kept:
             _open(run_dir, primary=False)
         return
-    refused = status.state == "failed" and not (kept or spending.is_confirmed(run_dir))
+    early = not (kept or spending.is_confirmed(run_dir))
+    refused = status.state == "failed" and early
     said = _REFUSED if refused else _NO_PLAN if status.state == "waiting" else ""
+    if status.state == "cancelled" and early:
+        said = _BROKEN_OFF
     progress.card(run_dir, "gemini", said=said)
     if plan is not None and spending.is_confirmed(run_dir):
         with st.expander("The plan of the last start"):
-            gemini_plan.show_figures(plan, plan.cost)
+            local = gemini_demo.is_local(run_dir)
+            gemini_plan.show_figures(plan, 0.0 if local else plan.cost, options, local)
+    if status.active:
+        st.fragment(_look, run_every=progress.POLL_S)(run_dir)
+        return
     with st.container(horizontal=True):
-        if spending.is_confirmed(run_dir) or kept or status.state == "done":
-            _open(run_dir, kept and status.state in ("running", "done"))
-        if not status.active:
-            _change(place, options, ended=status.state == "done", primary=refused)
+        if kept:
+            _open(run_dir, status.state == "done")
+        _change(place, options, ended=status.state == "done", primary=refused)
+
+
+def _look(run_dir: Path) -> None:
+    """The way to the results, as soon as there are some."""
+    if progress.kept(run_dir):
+        _open(run_dir, primary=True)
 
 
 def options_of(run_dir: Path) -> dict[str, Any]:

@@ -31,6 +31,8 @@ OPTIONS = {
         "bucket_name",
         "base_url",
         "storage_url",
+        "budget",
+        "seed",
         "max_files",
         "reuse",
         "cleanup",

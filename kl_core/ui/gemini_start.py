@@ -11,17 +11,30 @@ import streamlit as st
 
 from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
-from kl_core.ui import gemini_advice, gemini_fields, gemini_form, gemini_settings, responses_choice
+from kl_core.ui import (
+    gemini_advice,
+    gemini_credentials,
+    gemini_demo,
+    gemini_fields,
+    gemini_form,
+    gemini_settings,
+    markup,
+    responses_choice,
+)
 from kl_core.ui.gemini_place import MODES, Place
 
 KEY = "gemini"
 _MODE, _NONCE, _LAST, _SAID = "gemini_mode", "gemini_nonce", "gemini_last", "gemini_said"
 _LABELS = {"online": "Online", "batch": "Batch"}
+_CSS = """<style>
+.stMainBlockContainer h3 { padding: .7rem 0 1rem }
+</style>"""
 DEMO_MODEL, DEMO_PROJECT = "tiny-tuned", "demo"
 
 
 def show(place: Place) -> None:
     """The form, from the mode to the button."""
+    st.html(_CSS)
     if place.missing:
         st.text(place.missing)
     _mode(place)
@@ -35,7 +48,13 @@ def show(place: Place) -> None:
         st.code(launch.command_line(place.kind, options), language=None, wrap_lines=True)
     missing = ["choose the responses"] if folder is None else []
     missing += problems.values()
-    with st.container(horizontal=True, vertical_alignment="center"):
+    have = gemini_credentials.found()
+    if todo := gemini_credentials.needed(place.kind, gemini_fields.values(), have):
+        missing.append(todo)
+    with st.container():
+        if missing:
+            said = markup.inert(f"First: {'; '.join(missing)}.")
+            st.markdown(f":orange[:material/warning:] {said}")
         st.button(
             "Probe and estimate",
             type="primary",
@@ -46,8 +65,6 @@ def show(place: Place) -> None:
             help="One call finds out whether the model does what is needed, and what the whole "
             "run would take. Nothing else is asked before you say yes.",
         )
-        if missing:
-            st.caption(f"First: {'; '.join(missing)}.")
     if said := st.session_state.pop(_SAID, None):
         st.text(said)
 
@@ -80,7 +97,7 @@ def _mode(place: Place) -> None:
             _demo(place)
         st.rerun()
     st.caption(gemini_advice.GENERAL[place.kind])
-    if gemini_fields.values().get("base_url") == st.session_state.get("gemini_demo_url", 0):
+    if gemini_demo.is_demo(gemini_fields.values().get("base_url") or ""):
         st.caption(
             ":material/science: This is a demo: a server on this machine answers from a tiny "
             "model that ships with the app. It costs nothing, and nothing leaves this machine."
@@ -91,7 +108,8 @@ def _responses(place: Place) -> Path | None:
     def let_go() -> None:
         place.input = None
 
-    st.subheader("Responses")
+    if not (responses_choice.chosen(KEY) or place.input):  # what is chosen says so itself
+        st.subheader("Responses")
     folder = responses_choice.folder(KEY, place.input, let_go)
     place.input = responses_choice.chosen(KEY)
     return folder
@@ -104,7 +122,6 @@ def _demo(place: Place) -> None:
     except (KLExplorerError, OSError) as error:
         st.session_state[_SAID] = f"The demo server did not start: {error}."
         return
-    st.session_state["gemini_demo_url"] = url
     responses_choice.forget(KEY)
     responses_choice.choose(KEY, str(responses_choice.SAMPLE))
     place.input = None
@@ -125,6 +142,7 @@ def begin(place: Place, options: dict[str, Any]) -> None:
         st.session_state[_NONCE] = uuid.uuid4().hex
     nonce = st.session_state[_NONCE] + json.dumps([place.kind, options], sort_keys=True)
     try:
+        gemini_demo.revive(options.get("base_url") or "")
         run_dir = launch.start(place.kind, options, nonce)
     except (KLExplorerError, OSError) as error:
         st.session_state[_SAID] = f"The probe did not start: {error}."

@@ -11,7 +11,7 @@ import streamlit as st
 
 from kl_core.jobs import launch
 from kl_core.store.runs import RunInfo
-from kl_core.ui import figures
+from kl_core.ui import estimates, figures
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MEASURES, MeasureName, measures_for
 
@@ -60,8 +60,10 @@ def run_labels(runs: list[RunInfo], sample: Path | None = None) -> dict[str, str
 def run_label(info: RunInfo, sample: bool = False, twin: bool = False) -> str:
     """One line that tells runs apart, even cut: name or models, state unless done, time, kind.
 
+    Of a run that asked for a part, how much and when come before the models.
+
     Args:
-        twin: another run reads the same, so the short id stands before the time.
+        twin: another run reads the same, so the short id stands last.
     """
     names = [figures.model_name(name) for name in (info.model1, info.model2) if name]
     models = " → ".join(figures.shortened(name, 20) for name in names)
@@ -70,10 +72,17 @@ def run_label(info: RunInfo, sample: bool = False, twin: bool = False) -> str:
     state = "" if info.state == "done" else info.state
     when = info.created[:16].replace("T", " ")
     named = figures.shortened(figures.one_line(info.name, 200), 34) if info.name else ""
-    front = [named] if named else ["" if title == kind else title, models]
     short = info.id.rsplit("-", 1)[-1] if twin else ""
-    parts = [*front, state, short, when, kind, models if named else ""]
-    return " · ".join(part for part in parts if part)
+    what = [models or ("" if title == kind else title)]
+    if part := estimates.asked_for(info.request):
+        parts = [*([named] if named else []), *part, when, *what, state, kind]
+    elif named:
+        parts = [named, state, when, kind, *what]
+    elif twin:  # the time tells most of them apart
+        parts = [when, *what, state, kind]
+    else:
+        parts = [*what, state, when, kind]
+    return " · ".join(word for word in (*parts, short) if word)
 
 
 _VIEWS = {None: "Prompts", "tokens": "Tokens", "charts": "Charts"}

@@ -76,6 +76,8 @@ def short(figure: Figure) -> str:
 def _flag(columns: dict[str, list[Any]], place: int, text: str | None) -> int:
     flag = CENSORED if columns["censored_a"][place] or columns["censored_b"][place] else 0
     left_out = NOT_ASKED_REASON in (columns["reason_a"][place], columns["reason_b"][place])
+    if left_out:  # nothing is compared here, so nothing is only bounded either
+        flag = 0
     if columns["difference"][place] is None:
         flag |= NOT_ASKED if left_out else UNSCORED
     flag |= SPECIAL if columns["special"][place] else 0

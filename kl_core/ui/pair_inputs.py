@@ -12,7 +12,7 @@ from kl_core.store.build import newest_database
 from kl_core.store.pair_figures import DEFAULT, FIGURES
 from kl_core.store.parts import committed
 from kl_core.store.runs import RunInfo
-from kl_core.ui import figures, inputs, pair_cached
+from kl_core.ui import estimates, figures, inputs, pair_cached
 from kl_core.ui.pair_cached import PairKey
 from kl_core.ui.pair_state import PairPlace
 
@@ -78,9 +78,9 @@ def toolbar(place: PairPlace, infos: list[RunInfo]) -> tuple[RunInfo, RunInfo]:
 
 
 def pair_labels(infos: list[RunInfo]) -> dict[str, str]:
-    """Run id → label, what tells the runs apart first: name or time and id, then the models.
+    """Run id → label, what tells the runs apart first: name, share asked, time, then the models.
 
-    A model or kind that all runs share comes last, where it may be cut off.
+    A model or kind that all runs share, and the id, come last, where they may be cut off.
     """
     names = Counter(_name(info) for info in infos)
     shared = {what for what in ("model1", "model2", "kind") if _all_alike(infos, what)}
@@ -101,8 +101,9 @@ def _label(info: RunInfo, shared: set[str], again: bool) -> str:
     state = "" if info.state == "done" else info.state
     rest = [*_models(info, shared), (info.kind, "kind" in shared)]
     rest.sort(key=lambda one: one[1])  # what all share goes last
-    parts = [_name(info), *([] if named else [when, short]), state, *(text for text, _ in rest)]
-    return " · ".join(part for part in (*parts, when if named else "") if part)
+    part = estimates.asked_for(info.request)
+    parts = [_name(info), *part, "" if named else when, state, *(text for text, _ in rest)]
+    return " · ".join(word for word in (*parts, when if named else short) if word)
 
 
 def _models(info: RunInfo, shared: set[str]) -> list[tuple[str, bool]]:

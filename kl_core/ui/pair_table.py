@@ -28,7 +28,7 @@ _ORDERS = {
 }
 _HEADS = {"figure_a": "a", "figure_b": "b", "tokens": "tokens", "prompt": "file"}
 _WIDTHS = {"difference": 74, "figure_a": 60, "figure_b": 60, "tokens": 56, "prompt": 136}
-_PROMPT_PX = 208  # as wide as the column is where the window is; cut there, not before
+_WIDTHS_SHARED = {"difference": 60, "figure_a": 108, "figure_b": 108, "tokens": 54, "prompt": 96}
 _OVER = "over the tokens of matched responses that have a value in both runs"
 _KEYS = "pair_heads"
 
@@ -91,8 +91,9 @@ def _grid(key: PairKey, place: PairPlace, table: pa.Table, part: str) -> None:
             place.choose_prompt(ids[chosen["cells"][0][0]])
 
     rows = [ids.index(place.prompt)] if place.prompt in ids else []
+    config = _config(place.figure, any(head["not_asked"] for head in pair_cached.heads(key)))
     st.container(key="prompts").dataframe(
-        _styled(table, rows),
+        _styled(table, rows, config["prompt"]["width"]),
         key=widget,
         on_select=clicked,
         # a table whose columns can be chosen does not sort the page alone by itself
@@ -101,7 +102,7 @@ def _grid(key: PairKey, place: PairPlace, table: pa.Table, part: str) -> None:
         hide_index=True,
         row_height=_ROW_PX,
         height=_ROW_PX * max(2, min(_MAX_ROWS, table.num_rows)) + 38,
-        column_config=_config(place.figure),
+        column_config=config,
     )
 
 
@@ -112,8 +113,8 @@ def _next(order: str, head: str) -> str:
     return _HEADS.get(head, order)
 
 
-def _styled(table: pa.Table, rows: list[int]) -> Any:
-    shown = prompt_text.shown(table, _PROMPT_PX).select(list(_WIDTHS))
+def _styled(table: pa.Table, rows: list[int], width_px: int) -> Any:
+    shown = prompt_text.shown(table, width_px).select(list(_WIDTHS))
     frame: pd.DataFrame = shown.to_pandas()
 
     def tint(row: Any) -> list[str]:
@@ -125,16 +126,19 @@ def _styled(table: pa.Table, rows: list[int]) -> Any:
     )
 
 
-def _config(figure: str) -> dict[str, Any]:
+def _config(figure: str, partial: bool = False) -> dict[str, Any]:
+    """The columns; `partial` where a run was asked at some tokens only."""
     number, label = st.column_config.NumberColumn, FIGURES[figure].label
+    which = ", shared tokens" if partial else ""
+    widths = _WIDTHS | (_WIDTHS_SHARED if partial else {})
     heads = {
         "difference": number("B − A", help=f"{label} in B less that in A, nats"),
-        "figure_a": number("A", help=f"{label} in A, nats; {_OVER}"),
-        "figure_b": number("B", help=f"{label} in B, nats; {_OVER}"),
+        "figure_a": number(f"A{which}", help=f"{label} in A, nats; {_OVER}"),
+        "figure_b": number(f"B{which}", help=f"{label} in B, nats; {_OVER}"),
         "tokens": number("tokens", help="Tokens in both runs with a value in both"),
         "prompt": st.column_config.TextColumn("prompt"),
     }
-    return {name: head | {"width": _WIDTHS[name]} for name, head in heads.items()}
+    return {name: head | {"width": widths[name]} for name, head in heads.items()}
 
 
 def scatter(key: PairKey, place: PairPlace) -> None:

@@ -21,6 +21,7 @@ from kl_core.ui import (
     pair_table,
     pair_text,
     pair_unmatched,
+    prompt_text,
     response_header,
     token_view,
 )
@@ -93,7 +94,7 @@ def _prompt(key: PairKey, a: RunInfo, b: RunInfo, place: PairPlace) -> None:
     if pair is None:
         return
     place.partner = pair["prompt_b"]
-    response_header.show_prompt(pair["prompt"] or "(empty prompt)")
+    response_header.show_prompt(*prompt_text.title(pair))
     rows = pair_cached.run(key, run_pairs.responses_query(place.prompt))
     if not rows:
         st.caption("No response of this prompt has the same text in both runs.")

@@ -43,6 +43,7 @@ def build(
         "name1": model1 or "",
         "name2": model2 or "",
         "model2": (figures.model_name(model2) or "unnamed") if second else None,
+        "second": bool(top2),  # whether model 2 said anything here
         "besides": "" if full else "known besides the list",
         "outside": "beyond" if full else "unseen",
         "rows": [_public(row, terms, token["kl"], full) for row in rows],

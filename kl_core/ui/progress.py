@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any, Literal
 
 import streamlit as st
 
 from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
-from kl_core.store import runs
+from kl_core.store import runs, spending
 from kl_core.store.parts import committed
 from kl_core.store.runs import Status
-from kl_core.ui import figures, gemini_calls
+from kl_core.ui import figures, gemini_calls, gemini_demo
 from kl_core.ui.markup import inert
 
+Weight = Literal["primary", "secondary"]
+BAR_PX = 72
 POLL_S, POLL_IMPORT_S = 1.0, 0.25  # an import is often over in a second or two
 _SENTENCES = {
     "starting": "Starting the worker …",
@@ -27,19 +30,20 @@ _SENTENCES = {
 }
 
 
-def card(run_dir: Path, key: str, what: str = "", said: str = "") -> Status:
+def card(run_dir: Path, key: str, what: str = "", said: str = "", compact: bool = False) -> Status:
     """Draw the card; it refreshes itself while the run works and reruns the page at the end.
 
     Args:
         what: a line on what this run is, shown while it works.
         said: a headline for a run at rest, instead of its own.
+        compact: one line with the details folded, above something that matters more.
     """
     status = launch.status(run_dir)
     if status.active:
         poll_s = POLL_IMPORT_S if "-import-" in run_dir.name else POLL_S
-        st.fragment(_live, run_every=poll_s)(run_dir, key, what)
+        st.fragment(_live, run_every=poll_s)(run_dir, key, what, compact)
     else:
-        draw(run_dir, status, key, said=said)
+        draw(run_dir, status, key, said=said, compact=compact)
     return status
 
 
@@ -48,38 +52,91 @@ def kept(run_dir: Path) -> bool:
     return bool(committed(run_dir, "responses"))
 
 
-def _live(run_dir: Path, key: str, what: str) -> None:
+def _live(run_dir: Path, key: str, what: str, compact: bool) -> None:
     status = launch.status(run_dir)
     if not status.active:
         st.rerun()
-    draw(run_dir, status, key, what)
+    draw(run_dir, status, key, what, compact=compact)
 
 
-def draw(run_dir: Path, status: Status, key: str, what: str = "", said: str = "") -> None:
+def draw(
+    run_dir: Path,
+    status: Status,
+    key: str,
+    what: str = "",
+    said: str = "",
+    compact: bool = False,
+) -> None:
     """Draw the card as of now, without refreshing it."""
+    if compact:
+        _one_line(run_dir, status, key, what)
+        return
     with st.container(border=True, key=f"progress_{key}"):
         if what:
             st.caption(what)
-        st.text(said or headline(status, kept(run_dir)))
+        st.text(said or _head(run_dir, status))
         if status.active:
             st.progress(fraction(status))
-        if detail := detail_line(status):
+        if detail := _detail(run_dir, status):
             st.caption(inert(detail))
         gemini_calls.show(run_dir, status)
         if status.error:
             st.text(status.error)
         _buttons(run_dir, status, key, plan=not said)
-        _what_ran(run_dir, status)
+        with st.expander("Command and log", expanded=_unexplained(status)):
+            _what_ran(run_dir)
 
 
-def headline(status: Status, kept: bool = True) -> str:
+def _one_line(run_dir: Path, status: Status, key: str, what: str) -> None:
+    """Bar, counts, time left and a button; the rest unfolds from `More`."""
+    if what:
+        st.caption(what)
+    looks: dict[str, Any] = {"vertical_alignment": "center", "gap": "xsmall"}
+    with st.container(horizontal=True, key=f"progress_{key}", **looks):
+        if status.active:
+            st.progress(fraction(status), width=BAR_PX)
+        st.caption(inert(_brief(run_dir, status)), width="content")
+        _buttons(run_dir, status, key, plan=True)
+        with st.popover("More", key=f"more_{key}"):
+            if detail := _detail(run_dir, status):
+                st.caption(inert(detail))
+            gemini_calls.show(run_dir, status)
+            _what_ran(run_dir)
+    if status.error:
+        st.text(status.error)
+
+
+def _brief(run_dir: Path, status: Status) -> str:
+    """State, count and time left in one line."""
+    head, made = _head(run_dir, status), gemini_calls.brief(run_dir, status)
+    if made:  # Cancelled (207 of 1,021 calls). What was finished is kept …
+        return head.replace(". ", f" ({made}). ", 1)
+    parts = (head, _counts(status), _left(status).removeprefix("about "))
+    return " · ".join(part for part in parts if part)
+
+
+def stopping(run_dir: Path, status: Status) -> bool:
+    """Whether the worker is asked to stop and has not yet."""
+    return status.active and (run_dir / "cancel").exists()
+
+
+def _head(run_dir: Path, status: Status) -> str:
+    if stopping(run_dir, status):
+        return "Stopping …"
+    finished = kept(run_dir)
+    again = gemini_calls.again(run_dir, finished)
+    own = gemini_calls.headline(run_dir, status)
+    return own or headline(status, finished, again)
+
+
+def headline(status: Status, kept: bool = True, again: str = "Resume") -> str:
     """State and stage in one line; for a run that ended early, what is left of it."""
     said = _SENTENCES[status.state]
     if status.state in ("cancelled", "failed", "died"):
         left = "What was finished is kept" if kept else "Nothing was finished yet"
-        again = "tries again" if status.state == "failed" or not kept else "goes on"
-        return f"{said}. {left}; Resume {again}."
-    return f"{said}: {status.stage}" if status.stage and status.active else said
+        on = "tries again" if status.state == "failed" or not kept else "goes on"
+        return f"{said}. {left}; " + (f"Resume {on}." if again == "Resume" else "probe again.")
+    return f"{said}: {status.stage}" if status.stage and status.state == "running" else said
 
 
 def fraction(status: Status) -> float:
@@ -87,46 +144,91 @@ def fraction(status: Status) -> float:
     return min(1.0, max(0.0, status.done / status.total)) if status.total else 0.0
 
 
-def detail_line(status: Status) -> str:
-    """Counts, rate and time left, as far as they are known."""
-    parts = []
-    if status.total or status.done:
-        total = f" of {figures.count(status.total)}" if status.total else ""
-        parts.append(f"{figures.count(status.done)}{total} {status.unit}".rstrip())
-    if status.active and status.rate:
+def detail_line(status: Status, waiting: str = "") -> str:
+    """Counts, rate and time left, as far as they are known.
+
+    Args:
+        waiting: what batch jobs do, whose rows come all at once: no rate, no time left.
+    """
+    parts = [_counts(status)]
+    if status.active and status.rate and not _at_once(status):
         parts.append(f"{figures.nats(status.rate)} {status.unit} a second")
-    if status.active and status.eta_s is not None:
-        parts.append(f"about {figures.duration(status.eta_s)} left")
-    if status.message and status.state in ("starting", "running", "done"):
+    parts.append(_left(status))
+    if waiting:
+        parts.append(waiting)
+    elif status.message and status.state in ("starting", "running", "done"):
         parts.append(status.message)
-    return " · ".join(parts)
+    return " · ".join(part for part in parts if part)
+
+
+def _detail(run_dir: Path, status: Status) -> str:
+    waits = status.active and _at_once(status)
+    return detail_line(status, gemini_calls.waiting(spending.read_stats(run_dir)) if waits else "")
+
+
+def _at_once(status: Status) -> bool:
+    return status.unit == "rows"
+
+
+def _counts(status: Status) -> str:
+    if not (status.total or status.done):
+        return ""
+    total = f" of {figures.count(status.total)}" if status.total else ""
+    return f"{figures.count(status.done)}{total} {status.unit}".rstrip()
+
+
+def _left(status: Status) -> str:
+    """The time left; where that is over and calls are not, for how many the run waits."""
+    if not status.active or status.eta_s is None or _at_once(status):
+        return ""
+    if round(status.eta_s) > 0:
+        return f"about {figures.duration(status.eta_s)} left"
+    last = (status.total or 0) - status.done
+    return f"waiting for the last {last:,}" if last > 0 and status.unit == "calls" else ""
 
 
 def _buttons(run_dir: Path, status: Status, key: str, plan: bool) -> None:
-    if status.active and st.button("Cancel", key=f"cancel_{key}"):
-        launch.cancel(run_dir)
-        st.toast("Asked the worker to stop at the next safe point.")
+    if status.active:
+        st.button(
+            "Cancel",
+            key=f"cancel_{key}",
+            disabled=stopping(run_dir, status),
+            on_click=launch.cancel,
+            args=(run_dir,),
+            help="What is finished is kept.",
+        )
     elif status.state == "waiting" and plan and st.button("See the plan", key=f"plan_{key}"):
         st.switch_page("pages/gemini.py", query_params={"run": run_dir.name})
-    elif status.state in ("cancelled", "failed", "died") and st.button(
-        "Resume", key=f"resume_{key}", type="primary" if kept(run_dir) else "secondary"
-    ):
-        try:
+    elif status.state in ("cancelled", "failed", "died"):
+        _again(run_dir, key)
+
+
+def _again(run_dir: Path, key: str) -> None:
+    finished = kept(run_dir)
+    weight: Weight = "primary" if finished else "secondary"
+    if not st.button(gemini_calls.again(run_dir, finished), key=f"resume_{key}", type=weight):
+        return
+    try:
+        with st.spinner("Starting …"):
+            gemini_demo.revive(gemini_demo.address_of(run_dir))
             launch.resume(run_dir)
-        except (KLExplorerError, OSError) as error:
-            st.text(f"Resuming failed: {error}")
-            return
-        st.rerun()
+    except (KLExplorerError, OSError) as error:
+        st.text(f"Resuming failed: {error}")
+        return
+    st.rerun()
 
 
-def _what_ran(run_dir: Path, status: Status) -> None:
-    bad = status.state in ("failed", "died")
-    with st.expander("Command and log", expanded=bad):
-        if command := command_of(run_dir):
-            st.code(command, language=None, wrap_lines=True)
-        st.text(f"Run folder: {run_dir}")
-        if log := launch.log_tail(run_dir):
-            st.code(log, language=None)
+def _unexplained(status: Status) -> bool:
+    """Whether only the log can tell why the run ended."""
+    return status.state == "died" or (status.state == "failed" and not status.error)
+
+
+def _what_ran(run_dir: Path) -> None:
+    if command := command_of(run_dir):
+        st.code(command, language=None, wrap_lines=True)
+    st.text(f"Run folder: {run_dir}")
+    if log := launch.log_tail(run_dir):
+        st.code(log, language=None, wrap_lines=True)
 
 
 def command_of(run_dir: Path) -> str:

@@ -94,11 +94,20 @@ def _grid(
 
 def _with_intervals(table: pa.Table) -> pa.Table:
     """The same with the texts `interval` and `asked` of each row's estimate."""
-    rows = table.select(["est_low", "est_high", "est_asked", "est_of"]).to_pylist()
+    kept = ["est_low", "est_high", "est_asked", "est_of", "scored_tokens", "not_asked"]
+    rows = table.select(kept).to_pylist()
     said = [estimates.interval(row) or figures.MISSING for row in rows]
-    shares = [row["est_asked"] / row["est_of"] if row["est_of"] else None for row in rows]
+    shares = [_share_asked(row) for row in rows]
     table = table.append_column("interval", pa.array(said, pa.string()))
     return table.append_column("asked", pa.array(shares, pa.float64()))
+
+
+def _share_asked(row: dict[str, Any]) -> float | None:
+    """Of the positions that could be asked; without an estimate of those with a value or not."""
+    if row["est_of"]:
+        return float(row["est_asked"] / row["est_of"])
+    asked, left = row["scored_tokens"], row["not_asked"]
+    return asked / (asked + left) if asked + left else None
 
 
 def _marked(table: pa.Table, rows: list[int]) -> Any:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
+from kl_core.store.prompt_titles import last_user_message
 from kl_core.ui import figures
+
+__all__ = ["last_user_message", "shown", "title"]
 
 _CHARACTER_PX = 6.7  # about; so that a text that is cut ends in …
 
@@ -20,11 +24,8 @@ def shown(table: pa.Table, width_px: int) -> pa.Table:
     return table.set_column(place, "prompt", pa.array(texts, pa.string()))
 
 
-def last_user_message(prompt: str | None, messages_json: str | None) -> str:
-    """What the user said last; the whole prompt where that cannot be told."""
-    try:
-        messages = json.loads(messages_json or "[]")
-        said = [m["content"] for m in messages if m["role"] == "user" and m["content"]]
-    except (ValueError, TypeError, KeyError):
-        said = []
-    return str(said[-1]) if said else prompt or "(empty prompt)"
+def title(row: Mapping[str, Any]) -> tuple[str, str]:
+    """(what stands over a prompt, the whole prompt where that is more) of a row of `prompts`."""
+    whole = row.get("prompt") or "(empty prompt)"
+    last = last_user_message(whole, row.get("prompt_json"))
+    return last, "" if last == whole else whole

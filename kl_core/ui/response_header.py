@@ -23,7 +23,7 @@ _CSS = """
 .title:focus-visible { outline: 2px solid color-mix(in srgb, var(--st-text-color) 55%, transparent);
   outline-offset: 2px; border-radius: 3px }
 .title.long { cursor: pointer } .title.open { max-height: 40vh; overflow: auto }
-.title.long:not(.open) { -webkit-mask-image: linear-gradient(#000 60%, transparent);
+.title.cut:not(.open) { -webkit-mask-image: linear-gradient(#000 60%, transparent);
   mask-image: linear-gradient(#000 60%, transparent) }
 .stats { display: flex; flex-wrap: wrap; gap: 4px 9px; justify-content: space-between;
   font-variant-numeric: tabular-nums }
@@ -39,7 +39,9 @@ export default function ({ parentElement, data }) {
     title = document.createElement('div');
     title.onclick = () => {
       if (!title.classList.contains('long')) return;
-      title.setAttribute('aria-expanded', String(title.classList.toggle('open')));
+      const open = title.classList.toggle('open');
+      title.setAttribute('aria-expanded', String(open));
+      title.textContent = open && title.whole ? title.whole : title.short;
     };
     title.onkeydown = (e) => {
       if (e.key !== 'Enter' && e.key !== ' ') return;
@@ -52,13 +54,16 @@ export default function ({ parentElement, data }) {
     parentElement.append(title);
   }
   title.className = 'title';
-  title.textContent = data.title;
+  title.short = title.textContent = data.title;
+  title.whole = data.whole;
   const measure = () => {
     if (title.classList.contains('open')) return;
-    const long = title.scrollHeight > title.clientHeight + 3;
+    const cut = title.scrollHeight > title.clientHeight + 3, long = cut || Boolean(data.whole);
+    title.classList.toggle('cut', cut);
     if (title.classList.contains('long') === long) return;
     title.classList.toggle('long', long);
-    title.title = long ? 'Click for the whole prompt' : '';
+    title.title = !long ? '' : (data.whole ? data.whole.slice(0, 600) + '\n\n' : '')
+      + 'Click for the whole prompt';
     if (long) { title.tabIndex = 0; title.setAttribute('aria-expanded', 'false'); }
     else { title.removeAttribute('tabindex'); title.removeAttribute('aria-expanded'); }
   };
@@ -96,9 +101,15 @@ def _stats() -> ComponentRenderer:
     return st.components.v2.component("kl_response_stats", css=_CSS, js=ELEMENTS + _STATS_JS)
 
 
-def show_prompt(text: str) -> None:
-    """Draw the prompt, cut to two lines until it is clicked."""
-    _title()(key="prompt_title", data={"title": visible.lines(text)})
+def show_prompt(text: str, whole: str = "") -> None:
+    """Draw the prompt, cut to two lines until it is clicked.
+
+    Args:
+        text: what stands there; of several turns the last that the user said.
+        whole: all turns, where that is more; shown by a click and when the pointer rests.
+    """
+    data = {"title": visible.lines(text), "whole": visible.lines(whole) if whole else ""}
+    _title()(key="prompt_title", data=data)
 
 
 def show_stats(response: dict[str, Any], measure: str | None) -> None:

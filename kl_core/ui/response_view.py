@@ -10,6 +10,7 @@ import streamlit as st
 from kl_core.store import queries
 from kl_core.ui import (
     cached,
+    estimates,
     look,
     notes_view,
     response_grid,
@@ -109,6 +110,7 @@ def _panel(run_dir: Path, row: Row, position: int | None, named: bool = False) -
         st.caption(f"Response {row['slot'] + 1}, token {position}")
     around = token_panel.around(cursor, token)
     model1 = row["model1"] or row["model"]
-    token_panel.show(token, model1, row["model2"], row["measure"], around)
+    why = estimates.why_not_asked(row, cached.request(run_dir))
+    token_panel.show(token, model1, row["model2"], row["measure"], around, not_asked=why)
     with st.container(key="token_note"):  # a response's row names its file and entry, too
         notes_view.editor(run_dir, row, row, position, "note_token", text=True)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from kl_core.jobs import launch
-from kl_core.store import run_sizes, runs
+from kl_core.store import run_sizes, runs, so_far
 from kl_core.store.run_sizes import Counts
 from kl_core.store.runs import RunInfo
-from kl_core.ui import figures, progress, run_actions, run_choice, visible
+from kl_core.ui import estimates, figures, progress, run_actions, run_choice, visible
 from kl_core.ui.prompt_table import TINT
 from kl_core.ui.run_choice import ListRequest
 
 _ROW_PX, _MAX_ROWS = 35, 12
-_NAME_PX, _RUN_PX = 140, 240
+_NAME_PX, _RUN_PX = 204, 240
+_NAME_CHARS = 28  # that fit: what is longer ends in …
 _CHOSEN, _CHECKED, _HEADS = "runs_chosen", "runs_checked", "runs_heads"
 
 
@@ -117,21 +121,42 @@ def _config(request: ListRequest) -> dict[str, Any]:
 
 def _row(info: RunInfo, counts: Counts | None) -> dict[str, Any]:
     done = 1.0 if info.state == "done" else progress.fraction(info.status)
-    title = info.name or (info.title if info.title != info.kind else "")
+    model2, title = _asked(info)
+    if info.name is None:  # what tells it from others first: the rest may be cut
+        title = " · ".join([*estimates.asked_for(info.request), title])
     return {
         "state": info.state,
-        "name": visible.plain(figures.one_line(title, 60)),
-        "run": info.id,
+        "name": visible.plain(figures.one_line(title, _NAME_CHARS)),
         "kind": info.kind,
         "model 1": visible.plain(figures.shortened(figures.model_name(info.model1))),
-        "model 2": visible.plain(figures.shortened(figures.model_name(info.model2))),
+        "model 2": visible.plain(figures.shortened(figures.model_name(model2))),
         "progress": int(100 * done),
-        "prompts": figures.count(counts.prompts if counts else None),
+        "prompts": figures.count(counts.prompts if counts else _finished(info)),
         "responses": figures.count(counts.responses if counts else None),
         "tokens": figures.count(counts.tokens if counts else None),
         "size": run_sizes.said(run_sizes.size_bytes(info.path)),
         "started": info.created[:16].replace("T", " "),
+        "run": info.id,
     }
+
+
+def _finished(info: RunInfo) -> int | None:
+    """Prompts that a run without a database has on disk; None where there are none."""
+    return so_far.finished(info.path) or None
+
+
+def _asked(info: RunInfo) -> tuple[str | None, str]:
+    """(model 2, title): of a run that ended before it knew them, as its command has them."""
+    model2, title = info.model2 or info.request.get("model2"), info.title
+    if title != info.kind and model2:
+        return model2, title
+    words = shlex.split(progress.command_of(info.path))
+    given = dict(pairwise(words))
+    model2 = model2 or given.get("--model2")
+    folder = given.get("--input-dir") or (given.get("import") if info.kind == "import" else None)
+    if title == info.kind and folder:
+        title = f"{model2} on {Path(folder).name}" if model2 else f"{title} of {Path(folder).name}"
+    return model2, title
 
 
 def _checked(infos: list[RunInfo]) -> None:
@@ -159,7 +184,7 @@ def _uncheck() -> None:
 def _detail(info: RunInfo) -> None:
     """State, command and buttons of one run."""
     st.subheader("Selected run")
-    st.text(f"{visible.plain(info.title, 130)}\n{info.id}")
+    st.text(f"{visible.plain(_asked(info)[1], 130)}\n{info.id}")
     status = launch.status(info.path)
     progress.draw(info.path, status, info.id)
     usable = status.state == "done" or progress.kept(info.path)

@@ -32,7 +32,13 @@ header.stAppHeader button, header.stAppHeader button * { pointer-events: auto }
 .st-key-token_note button { padding: 0 .6rem; min-height: 1.7rem; font-size: .8rem }
 [data-testid="stSidebarHeader"]::before { content: "KL Explorer"; font-weight: 700;
   font-size: 1.1rem }
-[data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums }
+/* at least 4.5:1 in both themes */
+[data-testid="stCaptionContainer"] { font-variant-numeric: tabular-nums; color: inherit;
+  opacity: .76 }
+[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"] {
+  background-color: #b8372a; border-color: #b8372a; color: #fff }
+[data-testid="stBaseButton-primary"]:hover, [data-testid="stBaseButton-primaryFormSubmit"]:hover {
+  background-color: #a02c20; border-color: #a02c20; color: #fff }
 .st-key-toolbar { flex-wrap: wrap; gap: .4rem .5rem !important }
 .st-key-toolbar > [data-testid="stLayoutWrapper"]:has(> .st-key-toolbar_run) {
   flex: 1 1 220px; min-width: 210px; max-width: 420px }

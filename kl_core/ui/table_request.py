@@ -107,7 +107,9 @@ def figures_of(summary: dict[str, Any]) -> dict[str, Figure]:
     if measure is None:
         return {name: FIGURES[name] for name in _RAW}
     always: tuple[str, ...] = ("se_kl", "tokens", "coverage", "n_responses")
-    always += ("est_low",) if estimates.is_one(summary) else ()
+    always += ("est_low",) if estimates.some(summary) else ()
+    if summary.get("with_mean"):  # a search gives means to those it found, and the run none
+        always += ("mean_kl", "total_kl", "mean_lower")
     known = {
         name: figure
         for name, figure in FIGURES.items()
@@ -116,13 +118,15 @@ def figures_of(summary: dict[str, Any]) -> dict[str, Figure]:
     }
     if not estimates.partial(summary):
         return known
-    return {name: _of_a_part(name, figure) for name, figure in known.items()}
+    drawn = estimates.some(summary)
+    return {name: _of_a_part(name, figure, drawn) for name, figure in known.items()}
 
 
-def _of_a_part(name: str, figure: Figure) -> Figure:
-    """The figure as it stands where not every position was asked."""
+def _of_a_part(name: str, figure: Figure, drawn: bool) -> Figure:
+    """The figure as it stands where not every position was asked, `drawn` by a budget or not."""
     if name in _ESTIMATED:
-        return replace(figure, help=_ESTIMATED[name])
+        said = _ESTIMATED[name] if drawn else f"{figure.help}. {estimates.FOUND_ONLY}"
+        return replace(figure, help=said)
     if name in _OF_ALL:
         return figure
     return replace(figure, help=f"{figure.help}. {estimates.ASKED_ONLY}")
@@ -148,7 +152,7 @@ def ask(run_dir: Path, summary: dict[str, Any], place: Explore) -> TableRequest:
         place.order != "asc",
         filter_form.where(run_dir, place),
         summary.get("measure"),
-        estimates.is_one(summary),
+        estimates.some(summary),
     )
 
 

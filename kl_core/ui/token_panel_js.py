@@ -127,6 +127,10 @@ function heads(data) {
   const box = make('div', 'line heads'), one = model(1, data.model1, data.name1);
   if (!data.model2) { box.append(make('div', 'head', 'token'), one); return box; }
   one.classList.add('one');
+  if (!data.second) {  // nothing was asked: empty columns have no heads
+    box.append(one, make('div'), make('div'), make('div'), make('div'));
+    return box;
+  }
   const delta = make('div', 'head delta', 'Δ nats');
   delta.title = 'ln P − ln Q: positive where model 1 likes the token more';
   const adds = make('div', 'head adds', data.sum ? data.adds : '');

@@ -14,6 +14,8 @@ from typing import Any
 from kl_core.store.token_tables import HIGH_NATS, Score
 from kl_core.ui import figures, visible
 from kl_core.ui.colour_scale import Scale
+from kl_core.ui.estimates import ASKED_ONLY
+from kl_core.ui.explain import runs_low
 
 BEFORE_CHARS, TOKEN_CHARS, AFTER_CHARS = 110, 48, 70
 Column = dict[str, Any]
@@ -24,6 +26,7 @@ LABELS: dict[Score, str] = {
     "surprisal1": "surprisal",
 }
 _BOUND = "At least this much, whatever the unseen tokens are, in nats."
+LOW = "The estimate runs low here: it lies below the certified bound. Trust the bound."
 _HELP: dict[Score, str] = {
     "kl": "Divergence of model 2 from model 1 at this token, in nats.",
     "normalized": "KL divided by the sum of both entropies: large where both models are sure.",
@@ -84,6 +87,7 @@ def _token_row(row: dict[str, Any], score: Score, scale: Scale, depth: int) -> R
         f"{LABELS[score]} {figures.nats(value)}, token {visible.plain(row['token'])}, "
         f"response {row['slot'] + 1}, position {row['position']}, prompt {prompt}"
     )
+    low = runs_low(row["kl"], row["kl_lower"])
     return {
         "at": [row["prompt_id"], row["slot"], row["position"]],
         "key": f"{row['response_id']}/{row['position']}",
@@ -101,6 +105,7 @@ def _token_row(row: dict[str, Any], score: Score, scale: Scale, depth: int) -> R
             "position": figures.count(row["position"]),
             "provider": provider,
         },
+        "titles": dict.fromkeys(("score" if score == "kl" else "kl", "bound"), LOW) if low else {},
         "part": part,
     }
 
@@ -139,12 +144,19 @@ def _shown(parts: Sequence[str], limit: int, at_end: bool = False) -> str:
     return "".join(reversed(out) if at_end else out)
 
 
-def group_columns(sort: str, descending: bool, measure: str | None) -> list[Column]:
-    """The columns of grouped tokens; `sort` marks those a click on the head sorts by."""
+def group_columns(
+    sort: str, descending: bool, measure: str | None, partial: bool = False
+) -> list[Column]:
+    """The columns of grouped tokens; `sort` marks those a click on the head sorts by.
+
+    Args:
+        partial: not every token was asked, so that sums and means are of the asked alone.
+    """
+    asked = " asked" if partial else ""
     numbers = [
-        ("total", "total", "74px", 0),
+        ("total", f"total{asked}", "96px" if partial else "74px", 0),
         ("share", "share", "64px", 1),
-        ("mean", "mean", "70px", 0),
+        ("mean", f"mean{asked}", "96px" if partial else "70px", 0),
         ("median", "median", "74px", 2),
         ("max", "max", "66px", 0),
         ("occurrences", "count", "66px", 0),
@@ -156,11 +168,12 @@ def group_columns(sort: str, descending: bool, measure: str | None) -> list[Colu
     out = [_column("token", "token", "The token as the file names it.", "minmax(90px, 1fr)")]
     out[0]["kind"] = "token"
     for name, head, width, hide in numbers:
-        if name == "mean_log_ratio" and measure is None:
+        if (name == "mean_log_ratio" and measure is None) or (name == "share" and partial):
             continue
         sortable = None if name in ("share", "responses", "prompts") else name
         arrow = ("↓" if descending else "↑") if name == sort else ""
-        out.append(_column(name, head, GROUP_HELP[name], width, hide=hide, sort=sortable))
+        help_ = GROUP_HELP[name] + (f" {ASKED_ONLY}" if partial else "")
+        out.append(_column(name, head, help_, width, hide=hide, sort=sortable))
         out[-1]["arrow"] = arrow
     return out
 
@@ -196,6 +209,7 @@ def _group_row(row: dict[str, Any], scale: Scale, opened: tuple[str, bool] | Non
             "share": figures.percent(row["share"]),
             "mean_log_ratio": figures.signed(row["mean_log_ratio"]),
         },
+        "titles": {},
         "part": "",
     }
 

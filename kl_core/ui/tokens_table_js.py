@@ -36,6 +36,7 @@ CSS = """
 .cell { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-width: 0;
   unicode-bidi: isolate }
 .num { text-align: right; font-variant-numeric: tabular-nums }
+.low { border-bottom: 1px dotted currentColor; cursor: help }
 .text { color: color-mix(in srgb, var(--st-text-color) 75%, transparent) }
 .cell.in { display: grid; grid-template-columns: 54% minmax(0, 1fr); align-items: center;
   white-space: pre; line-height: 24px;
@@ -195,6 +196,8 @@ class List {
     } else {
       el.textContent = value;
       if (column.kind === 'text') el.title = value;
+      const said = row.titles[column.name];
+      if (said) { el.replaceChildren(make('span', 'low', value)); el.title = said; }
     }
     return el;
   }

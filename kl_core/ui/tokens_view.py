@@ -12,6 +12,7 @@ from kl_core.store.runs import RunInfo
 from kl_core.store.token_tables import Score, occurrences_query
 from kl_core.ui import (
     cached,
+    estimates,
     figures,
     token_data,
     tokens_controls,
@@ -101,7 +102,9 @@ def _data(
     return data | {
         "id": f"{identity}/{opened}",
         "label": "Tokens of the run by their text",
-        "columns": tokens_data.group_columns(request.sort, request.descending, measure),
+        "columns": tokens_data.group_columns(
+            request.sort, request.descending, measure, bool(measure and estimates.partial(summary))
+        ),
         "inner": tokens_data.columns(request.score, measure),
         "rows": _with_occurrences(info, drawn, request.score, scale),
     }

@@ -51,4 +51,4 @@ def test_comparing_two_such_runs_claims_nothing_for_what_was_not_asked(root):
         made_runs.write(root, made_runs.budget_entries(4), "prefill", f"budget0{n}") for n in (1, 2)
     ]
     said = texts(opened("pages/compare.py", a=made[0].name, b=made[1].name))
-    assert "A budget left out" in said and "not of the whole text" in said
+    assert "A budget or a search left out" in said and "not of the whole text" in said

@@ -116,7 +116,7 @@ def test_the_batch_form_has_its_own_options_and_keeps_what_both_share(data: Path
     assert "batch --input-dir" in command and "--model2 some-model" in command
     assert "--bucket-name a-bucket" in command and "--cleanup" in command
     assert "--storage-url http://127.0.0.1:9" in command
-    assert "--budget" not in command
+    assert "--budget 0.2" in command
     app.button_group(key="gemini_mode").set_value("online").run()
     assert "--budget 0.2" in app.code[0].value
 
@@ -135,11 +135,15 @@ def test_what_cannot_be_meant_is_said_beside_its_field_and_nothing_starts(data: 
 def test_credentials_are_named_and_never_shown(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page knows where a key is, not what it is; there is no field for one."""
     app = opened(PAGE, input=str(data))
-    assert "No key was found" in texts(app)
+    assert "First: " in texts(app) and "type a project id to use Vertex AI" in texts(app)
+    app.text_input(key="ask_model2").set_value("some-model").run()
+    assert button(app, "Probe and estimate").disabled
     monkeypatch.setenv("GEMINI_API_KEY", "AIza-very-secret")
     app.run()
-    assert "GEMINI_API_KEY" in texts(app)
+    assert "A key was found in GEMINI" in texts(app) and "First: " not in texts(app)
+    assert not button(app, "Probe and estimate").disabled
     app.text_input(key="ask_project_id").set_value("my-project").run()
+    assert not button(app, "Probe and estimate").disabled  # there may be a service account
     assert "gcloud auth application-default login" in texts(app)
     seen = [*app.text_input, *app.code, *app.text, *app.caption]
     assert not any("very-secret" in str(each.value) for each in seen)
@@ -157,6 +161,7 @@ def test_a_probe_starts_once_and_the_address_finds_it_again(
         return made(root, "starting", plan=None) if len(asked) == 1 else runs.run_folders(root)[0]
 
     monkeypatch.setattr(launch, "start", start)
+    monkeypatch.setenv("GEMINI_API_KEY", "AIza-very-secret")
     app = opened(PAGE, input=str(data))
     app.text_input(key="ask_model2").set_value("some-model").run()
     probe = button(app, "Probe and estimate")
@@ -177,6 +182,7 @@ def test_a_probe_starts_once_and_the_address_finds_it_again(
 def test_the_demo_server_fills_the_form(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sample responses, the tiny model and both addresses, in either mode, and it says demo."""
     monkeypatch.setattr(launch, "demo_server", lambda: "http://127.0.0.1:4321", raising=False)
+    monkeypatch.setattr(launch, "last_demo_address", lambda: "http://127.0.0.1:4321")
     app = opened(PAGE)
     button(app, "Try it on the demo server").click().run()
     command = app.code[0].value
@@ -230,7 +236,7 @@ def test_a_plan_shows_what_it_takes_and_one_yes_starts_it_once(
     app = opened(PAGE, run=run_dir.name)
     figures = metrics(app)
     assert figures["Calls"] == "3,900" and figures["Output tokens"] == "3,900"
-    assert figures["Cost"] == "≈ \\$0.38" and figures["Time"] == "≈ 41 s"
+    assert figures["Cost"] == "≈ \\$0.38" and figures["Time"] == "41 s or more"
     said = texts(app)
     assert "some-model-001 answered, in 520 ms" in said
     assert "2025-10-01" in said and "<b>x</b> $1 and $2" in said
@@ -294,7 +300,7 @@ def test_a_refused_probe_says_why_and_lets_people_try_again(data: Path, root: Pa
     reason = "some-model gives no log-probabilities; choose a model that does"
     app = opened(PAGE, run=made(root, "failed", plan=None, error=reason).name)
     assert reason in texts(app) and "nothing else was asked" in texts(app)
-    assert "Change settings" in labels(app) and "Resume" in labels(app)
+    assert "Change settings" in labels(app) and "Probe again" in labels(app)
     assert "Open in Explore" not in labels(app)
 
 
@@ -308,7 +314,7 @@ def test_a_working_run_tells_how_its_calls_go(data: Path, root: Path) -> None:
         app = opened(PAGE, run=run_dir.name)
     said = texts(app)
     for part in (
-        "Working: asking",
+        "Asking some-model",
         "40.1 calls a second",
         "1,204 of 3,900 calls",
         "65 s left",
@@ -316,11 +322,67 @@ def test_a_working_run_tells_how_its_calls_go(data: Path, root: Path) -> None:
         "2 given up",
         "18 under way, limiter allows 20 (at most 50)",
         "12 calls repeated · errors: 429 × 8, timeout × 4",
-        "0.04 spent, about",
+        "0.04 of about",
     ):
         assert part in said
-    assert {"Cancel", "Open in Explore"} <= set(labels(app))
+    assert "Cancel" in labels(app) and "Open in Explore" not in labels(app)  # nothing finished
     assert "Change settings" not in labels(app)
+
+
+def test_a_server_of_this_machine_is_free_whatever_was_typed(data: Path, root: Path) -> None:
+    """No fields for prices, no sum on the button; what was typed is only reckoned."""
+    local = {"base_url": "http://127.0.0.1:4321", "input_price": 0.3, "output_price": 2.5}
+    app = opened(PAGE, run=made(root, "waiting", options=local).name)
+    assert not app.number_input
+    assert "nothing is charged. At the prices you typed it would be about \\$0.38." in texts(app)
+    assert metrics(app)["Cost"] == "\\$0" and "Start: it costs nothing" in labels(app)
+    assert "72 hours" not in texts(app)
+
+
+def test_a_run_asked_to_stop_says_so_until_it_has(data: Path, root: Path) -> None:
+    """One click; the button has nothing more to do."""
+    run_dir = made(root, "running", stats=STATS, confirmed=True, stage="asking", unit="calls")
+    with process.claim(run_dir):
+        app = opened(PAGE, run=run_dir.name)
+        button(app, "Cancel").click().run()
+        assert "Stopping …" in texts(app) and button(app, "Cancel").disabled
+        app = opened(run=run_dir.name)  # and on Explore, in its one line
+    assert "Stopping …" in texts(app) and button(app, "Cancel").disabled
+
+
+def test_explore_tells_a_live_run_in_one_line(data: Path, root: Path) -> None:
+    """State, count and time left; the rest is folded."""
+    run_dir = made(
+        root, "running", stats=STATS, confirmed=True, stage="asking", done=1204, total=3900,
+        unit="calls", eta_s=65.0, rate=40.1,
+    )  # fmt: skip
+    with process.claim(run_dir):
+        app = opened(run=run_dir.name)
+    assert "Asking some-model-001 · 1,204 of 3,900 calls · 65 s left" in texts(app)
+    runs.write_status(run_dir, Status(state="cancelled"))
+    assert "Cancelled (1,204 calls). Nothing was finished yet" in texts(opened(run=run_dir.name))
+
+
+def test_resuming_starts_the_demo_server_of_the_run_again(
+    data: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where the run asks the demo server; a port that was taken is said."""
+    url, done = "http://127.0.0.1:4321", []
+    monkeypatch.setattr(launch, "last_demo_address", lambda: url)
+    monkeypatch.setattr(launch, "demo_server", lambda: done.append("server") or url)
+    monkeypatch.setattr(launch, "resume", lambda run_dir: done.append(run_dir.name))
+    for number, address in enumerate(("http://127.0.0.1:9", url)):
+        short = f"calls00{number}"
+        run_dir = made(
+            root, "cancelled", confirmed=True, options={"base_url": address}, short=short
+        )
+        button(opened(PAGE, run=run_dir.name), "Resume").click().run()
+    names = [each.name for each in reversed(runs.run_folders(root))]
+    assert sorted(done[:1] + done[2:]) == sorted(names) and done[1] == "server"
+    monkeypatch.setattr(launch, "demo_server", lambda: "http://127.0.0.1:5000")
+    app = opened(PAGE, run=run_dir.name)
+    button(app, "Resume").click().run()
+    assert "is now at http://127.0.0.1:5000" in texts(app)
 
 
 def test_a_batch_lists_its_jobs(data: Path, root: Path) -> None:

@@ -27,10 +27,10 @@ def test_a_live_run_stands_still_until_the_reader_asks_for_more(root: Path) -> N
     with process.claim(run_dir):
         add(run_dir, range(3))
         app = opened(run=run_dir.name)
-        assert "3 prompts" in texts(app) and "More prompts" not in texts(app)
+        assert "3 prompts so far" in texts(app) and "more prompt" not in texts(app)
         add(run_dir, range(3, 5))
         app.run()
-        assert "3 prompts" in texts(app) and "More prompts" in texts(app)
+        assert "3 prompts so far" in texts(app) and "2 more prompts finished" in texts(app)
         app.button(key=f"live_refresh_{run_dir.name}").click().run()
         assert "5 prompts" in texts(app) and "More prompts" not in texts(app)
 

@@ -13,7 +13,6 @@ from kl_core.cli.output import print_summary
 from kl_core.formats.kl_results import ResultWriter, encode_result
 from kl_core.formats.reader import read_entries
 from kl_core.records import NOT_ASKED, Estimate, ProblemLog
-from kl_core.sources.budget import run_estimate
 from kl_core.store import (
     chart_queries,
     estimates,
@@ -28,6 +27,7 @@ from kl_core.store import (
 from kl_core.store.build import build_database
 from kl_core.store.summary import run_summary
 from tests import factories
+from tests.sources.run_reference import run_estimate
 from tests.ui import made_runs
 
 
@@ -98,7 +98,7 @@ def test_a_response_opens_at_an_asked_token(run_dir, entries):
 
 @pytest.mark.parametrize("odd", [{}, {"variance": math.nan, "asked": 1}, {"high": math.inf}])
 def test_the_runs_estimate_is_that_of_its_prompts(tmp_path, entries, odd):
-    """Weighed by their positions, as sources.budget.run_estimate has it from the records."""
+    """Weighed by their positions, as the plain reference has it from the records."""
     given = [replace(entries[0], estimate=replace(entries[0].estimate, **odd)), *entries[1:]]
     found = queries.summary(opened(made(tmp_path, given)))
     wanted = run_estimate([entry.estimate for entry in given])
@@ -146,11 +146,30 @@ def test_without_an_estimate_a_part_has_no_mean(tmp_path, entries):
     prompt = queries.prompt(cursor, 0)
     assert prompt["mean_kl"] is None and prompt["se_kl"] is None
     found = queries.summary(cursor)
-    assert found["est_missing"] == 1
-    assert found["est_of"] == sum(entry.estimate.of for entry in entries[1:])
+    assert found["est_missing"] == 1 and found["est_cap"] == 20
+    gone = ("mean_kl", "total_kl", "mean_lower", "se_kl", "est_low", "est_high")
+    assert [found[name] for name in (*gone, "est_of", "est_variance")] == [None] * 8
     nothing = queries.summary(opened(made(tmp_path, [without(entries[0])], "nothing1")))
     assert nothing["mean_kl"] is None and nothing["not_asked"] > 0
     assert nothing["est_low"] is None and nothing["se_kl"] is None
+
+
+@pytest.mark.parametrize("budget", [None, 0.3])
+def test_a_search_gives_the_run_no_mean(tmp_path, capsys, budget):
+    """That of its winners would be far too high; the terminal names them and counts the rest."""
+    run = made_runs.searched(tmp_path, 2, budget)
+    summary = queries.summary(opened(run))
+    assert summary["mean_kl"] is summary["est_kl"] is summary["est_of"] is None
+    assert (summary["with_mean"], summary["est_missing"]) == ((2, 5) if budget else (3, 4))
+    found = run_summary(run)
+    assert found["estimate"] is found["mean_kl"] is None and found["searched_for"] == 2
+    print_summary(found)
+    said = capsys.readouterr().out
+    assert "The 2 most divergent prompts:" in said and "mean ≈" not in said
+    assert ("Also asked in full, to settle the ranking:" in said) == (budget is None)
+    left = summary["est_missing"]
+    assert f"{left} prompts fell behind and have no mean, nor has the run" in said
+    assert ("95 %" in said) == (budget is not None)
 
 
 def test_bounds_of_a_response_without_an_estimate_certify_nothing_of_the_prompt(tmp_path, entries):
@@ -263,7 +282,10 @@ def test_comparing_says_that_a_budget_left_tokens_out(run_dir, tmp_path, entries
     other = made(tmp_path, entries)
     cursor = run_pairs.open_pair(run_dir, other).cursor()
     said = " ".join(pair_difference.unlike(run_pairs.heads_query().rows(cursor)))
-    assert "A budget left out 1,659 of 2,100 tokens in A and 1,659 of 2,100 tokens in B" in said
+    assert (
+        "A budget or a search left out 1,659 of 2,100 tokens in A and 1,659 of 2,100 tokens in B"
+        in said
+    )
 
 
 @pytest.mark.parametrize("variance", [0.0, 2.5, math.nan])

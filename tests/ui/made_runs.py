@@ -178,11 +178,12 @@ def write(
     kind: str = "score",
     short: str = "made0001",
     problems: Sequence[Problem] = (),
+    request: dict[str, object] | None = None,
 ) -> Path:
-    """A finished run under `root`."""
+    """A finished run under `root`, of which `request` was asked."""
     names = {"model1": "tiny-base", "model2": entries[0].model2 if entries else None}
     run_dir = runs.create_run(
-        root, kind, {"request": {}, "title": "made for a test", **names}, short
+        root, kind, {"request": request or {}, "title": "made for a test", **names}, short
     )
     with PartWriter(run_dir) as parts:
         response_id = 0
@@ -316,3 +317,25 @@ def budget_entries(prompts: int = 8) -> list[ScoredEntry]:
 def budget(root: Path, prompts: int = 8) -> Path:
     """A run of `prefill` with a budget: estimates instead of means."""
     return write(root, budget_entries(prompts), kind="prefill", short="budget01")
+
+
+def searched(root: Path, k: int = 2, budget: float | None = None, prompts: int = 7) -> Path:
+    """A run of `prefill` that searched for the `k` prompts that differ most.
+
+    With a budget these have estimates and nobody else; without one they and the next are asked
+    in full. Of the others some tokens are asked and no mean is known.
+    """
+    entries = []
+    for index in range(prompts):
+        question, far = f"Tell me story number {index}.", {3 + index: 0.02 * (index + 1)}
+        if index >= (k if budget else k + 1):
+            left = budgeted(index, question, {})
+            lost = tuple(replace(one, estimate=None) for one in left.responses)
+            entries.append(replace(left, estimate=None, responses=lost))
+        elif budget:
+            entries.append(budgeted(index, question, dict.fromkeys(range(2, 40, 3), 0.02), budget))
+        else:
+            made = [response(prose(60, index), far, 0, index)]
+            entries.append(entry(index, question, made))
+    asked = {"top_prompts": k, "budget": budget, "seed": 0}
+    return write(root, entries, "prefill", "search01", request=asked)

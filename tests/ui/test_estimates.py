@@ -5,7 +5,9 @@ import pytest
 
 from kl_core.plots import words
 from kl_core.records import NOT_ASKED
-from kl_core.store import queries
+from kl_core.store import pair_difference, pair_sums, queries, run_pairs
+from kl_core.store.pair_figures import prompts_query
+from kl_core.store.token_tables import top_tokens_query
 from kl_core.ui import (
     charts_captions,
     estimates,
@@ -20,7 +22,9 @@ from kl_core.ui import (
     token_cache,
     token_data,
     token_panel,
+    tokens_data,
 )
+from kl_core.ui.colour_scale import Scale
 from kl_core.ui.reading_measures import MEASURES
 from tests.ui import made_runs
 
@@ -44,16 +48,80 @@ def test_one_line_says_that_means_are_estimates(cursor, plain):
     """And what is not; nothing where every position was asked."""
     said = estimates.caption(queries.summary(cursor))
     assert said.startswith("Estimates from 20.1 % of the calls (417 of 2,076 positions asked)")
-    assert "95 % intervals" in said and "asked tokens only" in said
+    assert "unbiased estimates with 95 % intervals (taking 20 nats as the most" in said
+    assert said.endswith("by token, word or position describes the asked tokens only.")
     assert estimates.caption(queries.summary(plain)) == ""
 
 
 def test_prompts_without_an_estimate_are_told(cursor):
-    """They are part of no mean; without any estimate there is none."""
-    summary = queries.summary(cursor)
+    """The run has no mean then; without any estimate no prompt has."""
+    summary = queries.summary(cursor) | {"est_of": None}
     said = estimates.caption(summary | {"est_missing": 2})
-    assert said.endswith("2 prompts without an estimate left out.")
-    assert "no mean" in estimates.caption(summary | {"est_of": None})
+    assert said.startswith("2 prompts without an estimate, so the run has none")
+    assert "no mean" in estimates.caption(summary | {"est_cap": None})
+
+
+def test_the_answer_of_a_search_is_told(tmp_path):
+    """Who was found, who settled it, how many are left; before its end, what will appear."""
+    run = made_runs.searched(tmp_path, 2)
+    summary, request = queries.summary(queries.open_run(run).cursor()), {"top_prompts": 2}
+    said = estimates.caption(summary, request)
+    assert said.startswith(
+        "The 2 most divergent prompts stand first. A 3rd was asked in full to settle the ranking. "
+        "4 fell behind and have no mean; nor has the run."
+    )
+    assert "unbiased" not in said
+    assert "given it up or found it" in estimates.caption(summary, request, over=False)
+    assert "left none out" in estimates.caption(summary | {"est_missing": 0}, request)
+
+
+def test_a_search_with_a_budget_tells_its_intervals_and_no_mean_of_the_run(tmp_path):
+    """The mean of the winners is not the run's."""
+    run = made_runs.searched(tmp_path, 2, budget=0.3)
+    summary = queries.summary(queries.open_run(run).cursor())
+    said = estimates.caption(summary, {"top_prompts": 2, "budget": 0.3})
+    assert "5 fell behind and have no mean" in said and "unbiased estimates" in said
+    assert explore_view.run_mean(summary) == ""
+
+
+def test_prompts_of_a_search_sort_by_mean_though_the_run_has_none(tmp_path):
+    """The order that answers the search is there, and first."""
+    for budget in (None, 0.3):
+        root = tmp_path / str(budget)
+        cursor = queries.open_run(made_runs.searched(root, 2, budget)).cursor()
+        summary = queries.summary(cursor)
+        assert summary["mean_kl"] is None
+        assert next(iter(table_request.figures_of(summary))) == "mean_kl"
+        means = queries.prompts(cursor, "mean_kl")["mean_kl"].to_pylist()
+        assert means[0] is not None and means[-1] is None
+
+
+def test_charts_of_a_search_are_not_of_the_run(tmp_path):
+    """They hold the responses that were chosen because they differ most."""
+    summary = queries.summary(queries.open_run(made_runs.searched(tmp_path, 2)).cursor())
+    said = words.asked_only("provider", summary)
+    assert said.startswith("Only the 3 responses asked in full") and "not the mean of" in said
+    assert "a search kept" in words.asked_only("relative", summary)
+    drawn = queries.summary(queries.open_run(made_runs.searched(tmp_path / "b", 2, 0.3)).cursor())
+    assert "this is not the mean of the run" in words.asked_only("provider", drawn)
+
+
+def test_two_intervals_of_one_number_say_which_is_which(cursor):
+    """Over other draws under Prompts, over other prompts by group."""
+    summary = queries.summary(cursor)
+    assert explore_view.run_mean(summary).endswith(") over draws")
+    assert "over other prompts like these" in words.asked_only("provider", summary)
+    assert "over other prompts" not in words.asked_only("length", summary)
+
+
+def test_what_was_asked_tells_runs_of_the_same_models_apart():
+    """Share, seed and how many prompts are looked for; nothing for a whole run."""
+    assert estimates.asked_for({"budget": 0.2, "seed": 3, "top_prompts": 4}) == [
+        "20 %",
+        "seed 3",
+        "top 4",
+    ]
+    assert estimates.asked_for({"budget": None, "seed": 3, "top_prompts": None}) == []
 
 
 def test_the_runs_mean_stands_with_its_interval(cursor):
@@ -139,9 +207,15 @@ def test_the_panel_says_calmly_that_model_2_was_not_asked(cursor):
     token = queries.token(cursor, row["response_id"], place)
     said = explain.sentences(token, "floor")
     assert said[0][0] == ("Model 2 was not asked here: ", True)
-    assert "nothing is wrong" in said[0][1][0]
+    assert "drawn by chance" in said[0][1][0] and "wrong" not in said[0][1][0]
     panel = token_panel.data(token, "a", "b", "floor")
-    assert panel["rows"] and panel["sum"] is None
+    assert panel["rows"] and panel["sum"] is None and not panel["second"]
+    lost = row | {"est_of": None}
+    why = estimates.why_not_asked(lost, {"top_prompts": 3})
+    said = token_panel.data(token, "a", "b", "floor", (), why)["sentences"]
+    assert said[0][1][0] == "the search gave this prompt up early. It has no mean."
+    assert "chance" not in estimates.why_not_asked(lost, {})
+    assert estimates.why_not_asked(row, {"top_prompts": 3}) == estimates.NOT_DRAWN
 
 
 def test_charts_say_whether_they_are_of_tokens_or_of_estimates(cursor, plain):
@@ -164,6 +238,9 @@ def test_compared_tokens_that_a_run_did_not_ask_are_pale_too(cursor):
     }
     columns |= {"difference": [None], "reason_a": [None], "reason_b": [NOT_ASKED]}
     assert pair_data._flag(columns, 0, "word") == token_data.NOT_ASKED
+    columns["censored_a"] = [True]  # of A alone: nothing is compared, so nothing is bounded
+    assert pair_data._flag(columns, 0, "word") == token_data.NOT_ASKED
+    columns["censored_a"] = [False]
     columns["reason_b"] = ["it failed"]
     assert pair_data._flag(columns, 0, "word") == token_data.UNSCORED
 
@@ -178,3 +255,38 @@ def test_the_grid_tells_not_asked_from_not_known():
     """A cell of either has no colour, but says what it is."""
     row = {"values": [0.5, None, None], "asked": [True, False, True]}
     assert token_cache._values(row) == [0.5, heat_grid.NOT_ASKED, None]
+
+
+def test_words_of_a_part_are_of_the_asked_tokens(cursor):
+    """Sums and means say so, and there is no share of a whole that nobody knows."""
+    part = {
+        one["name"]: one["head"] for one in tokens_data.group_columns("total", True, "floor", True)
+    }
+    assert (part["total"], part["mean"]) == ("total asked", "mean asked") and "share" not in part
+    whole = {one["name"]: one["head"] for one in tokens_data.group_columns("total", True, "floor")}
+    assert whole["total"] == "total" and "share" in whole
+
+
+def test_a_token_whose_estimate_runs_low_says_so(cursor):
+    """In the list of tokens as in the header."""
+    rows = top_tokens_query("kl", limit=1).rows(cursor)
+    scale = Scale(0.0, 1.0, 0.5, "")
+    high = rows[0] | {"kl_lower": rows[0]["kl"] * 2}
+    low = rows[0] | {"kl_lower": rows[0]["kl"] / 2}
+    said = tokens_data.token_rows([high, low], "kl", scale)
+    assert said[0]["titles"] == {"score": tokens_data.LOW, "bound": tokens_data.LOW}
+    assert said[1]["titles"] == {}
+
+
+def test_comparing_tells_how_many_tokens_both_runs_asked(tmp_path):
+    """No difference is claimed for the rest of the text."""
+    one, two = (made_runs.budget(tmp_path / name, 4) for name in "ab")
+    pair = run_pairs.open_pair(one, two).cursor()
+    found = pair_difference.difference(
+        "mean_kl",
+        prompts_query("mean_kl").table(pair),
+        pair_sums.sums_query().table(pair),
+        run_pairs.heads_query().rows(pair),
+    )
+    said = pair_difference.verdict(found)
+    assert said == f"No difference at the {found.known} tokens both runs asked (20 % of the text)."

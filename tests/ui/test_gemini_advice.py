@@ -18,7 +18,7 @@ def advise(dollars: float | None, seconds: float | None = 60.0, **more: bool) ->
 def test_a_cheap_and_quick_run_stays_online() -> None:
     """A few cents are not worth a queue."""
     said = advise(0.38)
-    assert said.startswith("Online fits: done in about 60 s")
+    assert said.startswith("Online fits: 60 s or more")
     assert "save only about $0.19" in said and "72 hours" in said
 
 
@@ -26,7 +26,7 @@ def test_a_dear_run_hears_what_a_batch_would_save() -> None:
     """Half the price, in dollars."""
     said = advise(400.0, 600.0)
     assert said.startswith("A batch would save about $200.00, but may queue")
-    assert "Online takes about 10 min." in said
+    assert "Online takes 10 min or more." in said
 
 
 def test_a_long_run_hears_of_rate_limits_too() -> None:
@@ -41,9 +41,10 @@ def test_a_batch_without_a_project_is_said_to_need_one() -> None:
     assert "needs a project" not in advise(400.0)
 
 
-def test_a_part_of_the_positions_can_only_be_asked_online() -> None:
-    """Budget and top prompts have no counterpart in a batch."""
-    assert "a batch would ask all of them" in advise(400.0, partial=True)
+def test_a_search_can_only_be_asked_online() -> None:
+    """Its rounds have no counterpart in a batch; a share of the positions has."""
+    assert "the way to search for the top prompts" in advise(400.0, search=True)
+    assert "share of the positions, but not search" in gemini_advice.GENERAL["batch"]
 
 
 def test_free_calls_are_not_said_to_save() -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from kl_core.jobs import launch
+from kl_core.store import spending
 from kl_core.store.runs import Status
-from kl_core.ui import gemini_credentials, gemini_settings
+from kl_core.store.spending import CallStats
+from kl_core.ui import gemini_calls, gemini_credentials, gemini_settings, progress
 from kl_core.ui.gemini_calls import job_rows, lines
 from kl_core.ui.gemini_credentials import found, sentence
 from kl_core.ui.gemini_money import money
-from kl_core.ui.gemini_plan import short
-from tests.ui.made_calls import JOBS, PLAN, STATS
+from kl_core.ui.gemini_plan import facts, scope_line, short
+from tests.ui.made_calls import JOBS, PLAN, STATS, made
 
 FULL = {
     "input_dir": "/data/with space",
@@ -52,6 +54,7 @@ def test_empty_values_and_those_of_the_other_mode_are_left_out() -> None:
         "top_logprobs",
         "pattern",
         "bucket_name",
+        "budget",
         "reuse",
         "cleanup",
         "input_price",
@@ -61,13 +64,13 @@ def test_empty_values_and_those_of_the_other_mode_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("url", "word"),
     [
-        ("api.example", "begins with http"),
-        ("ftp://x", "begins with http"),
-        ("http://exa mple", "begins with http"),
-        ("https://key@host", "no user or password"),
-        ("https://host/?key=1", "before any"),
+        ("api.example", "this is no address"),
+        ("ftp://x", "this is no address"),
+        ("http://exa mple", "this is no address"),
+        ("https://key@host", "this is no address"),
+        ("https://host/?key=1", "this is no address"),
         ("http://example.com", "use https"),
-        ("http://127.0.0.1:99999", "no address"),
+        ("http://127.0.0.1:99999", "this is no address"),
     ],
 )
 def test_an_address_that_would_leak_or_fail_is_refused(url: str, word: str) -> None:
@@ -118,7 +121,25 @@ def test_the_sentence_on_credentials_fits_what_is_asked() -> None:
     none = gemini_credentials.Credentials()
     assert "needs no credentials" in sentence("prefill", {"base_url": "http://127.0.0.1:1"}, none)
     assert "Vertex AI" in sentence("prefill", {"project_id": "p"}, none)
-    assert "Set GEMINI_API_KEY" in sentence("prefill", {}, none)
+    assert "set GEMINI_API_KEY" in sentence("prefill", {}, none)
+
+
+def test_only_the_developer_api_cannot_be_tried_without_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Vertex AI may find a service account; a server of this machine, redirects too, needs none."""
+    none = gemini_credentials.Credentials()
+    needed, doubtful = gemini_credentials.needed, gemini_credentials.doubtful
+    monkeypatch.delenv("GOOGLE_GEMINI_BASE_URL", raising=False)
+    monkeypatch.delenv("GOOGLE_VERTEX_BASE_URL", raising=False)
+    assert "GEMINI_API_KEY" in (needed("prefill", {}, none) or "")
+    assert needed("prefill", {"base_url": "https://api.example"}, none)
+    for values in ({"project_id": "p"}, {"base_url": "http://127.0.0.1:1"}):
+        assert needed("prefill", values, none) is None
+    assert doubtful("prefill", {"project_id": "p"}, none) and doubtful("batch", {}, none)
+    assert not doubtful("batch", {"base_url": "http://127.0.0.1:1"}, none)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:1")
+    assert needed("prefill", {}, none) is None and doubtful("batch", {}, none)
 
 
 def test_sums_of_money_are_never_rounded_to_nothing() -> None:
@@ -151,14 +172,108 @@ def test_the_calls_of_a_run_read_as_lines() -> None:
     working, over = Status(state="running", unit="calls"), Status(state="cancelled")
     assert len(lines(STATS, PLAN, working)) == 4
     assert not any("calls a second" in line for line in lines(STATS, PLAN, working))
-    assert "41.2 calls a second" in lines(STATS, PLAN, Status(state="running", unit="jobs"))[1]
+    assert "41.2 calls a second" in lines(STATS, PLAN, Status(state="running", unit="jobs"))[-1]
     assert not any("limiter" in line for line in lines(STATS, PLAN, over))
     assert lines(STATS, PLAN, over)[0].startswith("1,204 calls answered")
-    assert lines(STATS, PLAN, over)[-1].startswith("$0.04 spent · 120,000 tokens in")
+    assert lines(STATS, PLAN, over)[-1].startswith("≈ $0.04 at these prices · 120,000 tokens in")
     half = Status(state="running", unit="calls", done=50, total=100)
-    assert "$0.04 spent, about $0.23 in all" in lines(STATS, PLAN, half)[-1]
-    assert lines(replace(STATS, cost=0.0), PLAN, over)[-1].startswith("free of charge")
+    assert "≈ $0.04 of about $0.23 at these prices" in lines(STATS, PLAN, half)[-2]
+    assert lines(replace(STATS, cost=0.0), PLAN, over)[-1].startswith("nothing is charged")
     assert "not known" in lines(replace(STATS, cost=None), PLAN, over)[-1]
+
+
+def test_a_server_of_this_machine_charges_nothing_at_any_price() -> None:
+    """Typed prices are said to be that."""
+    over = Status(state="cancelled")
+    said = lines(STATS, PLAN, over, local=True)[-1]
+    assert said.startswith("nothing is charged (≈ $0.04 at the prices you typed)")
+    assert "typed" not in lines(replace(STATS, cost=0.0), PLAN, over, local=True)[-1]
+
+
+def test_what_failed_says_whether_anything_is_lost() -> None:
+    """Repeated with success, given up, or sent once more in a batch."""
+    done, ended = Status(state="done"), Status(state="cancelled")
+    whole = lines(replace(STATS, failed=0), PLAN, done)
+    assert "12 failed attempts, all repeated with success: 429 × 8, timeout × 4" in whole
+    assert "with success" not in "".join(lines(STATS, PLAN, done))
+    assert "no value until you resume" in lines(STATS, PLAN, ended)[0]
+    assert "resume" not in lines(STATS, PLAN, done)[0]
+    batch = replace(PLAN, mode="batch")
+    again = lines(replace(STATS, retried=44, errors={}), batch, ended)
+    assert "44 rows failed and were sent once more" in again
+
+
+def test_an_ended_run_keeps_the_total_where_the_plan_covers_all_of_it(tmp_path: Path) -> None:
+    """Not where prompts were finished before the plan, nor for a search."""
+    run_dir = made(tmp_path, "cancelled", stats=STATS)
+    assert gemini_calls.whole(run_dir, PLAN) is None
+    events = run_dir / "events.jsonl"
+    events.write_text('{"event": "start", "resumed_prompts": 0}\n{"event": "stage"}\n')
+    assert gemini_calls.whole(run_dir, PLAN) == 3_900
+    status = Status(state="cancelled")
+    assert gemini_calls.brief(run_dir, status) == "1,204 of 3,900 calls"
+    assert lines(STATS, PLAN, status, 3_900)[0].startswith("1,204 of 3,900 calls answered")
+    events.write_text('{"event": "start", "resumed_prompts": 4}\n')
+    assert gemini_calls.whole(run_dir, PLAN) is None
+    assert gemini_calls.brief(run_dir, status) == "1,204 calls"
+
+
+def test_a_batch_says_which_jobs_it_waits_for() -> None:
+    """Those that are over are left out, and a row has no rate."""
+    over = {"id": "1", "state": "SUCCEEDED"}
+    jobs = (over, *JOBS, {"id": "3", "state": "QUEUED"})
+    said = gemini_calls.waiting(CallStats(jobs=jobs))
+    assert said == "waiting for 3 jobs (running, queued)"
+    assert gemini_calls.waiting(CallStats(jobs=(over,))) == ""
+    status = Status(state="running", unit="rows", done=787, total=831, rate=12.0, eta_s=3.0)
+    one = progress.detail_line(status, "waiting for 1 job (queued)")
+    assert one == "787 of 831 rows · waiting for 1 job (queued)"
+
+
+def test_the_last_calls_are_counted_not_timed() -> None:
+    """No `about 0 s left` while calls hang."""
+    status = Status(state="running", unit="calls", done=988, total=1_000, rate=88.0, eta_s=0.14)
+    assert progress.detail_line(status).endswith("waiting for the last 12")
+
+
+def test_a_job_is_shown_by_the_last_part_of_its_name() -> None:
+    """The number tells them apart, not the project in front of it."""
+    name = "projects/p/locations/us-central1/batchPredictionJobs/4711"
+    assert job_rows(CallStats(jobs=({"id": name},)))[0]["job"] == "4711"
+
+
+def test_a_runs_headline_is_what_it_is_at(tmp_path: Path) -> None:
+    """The model by name; after the yes nothing is said to be estimated; how long it took."""
+    run_dir = made(tmp_path, "running")
+    for stage, said in (
+        ("probing the model", "Probing some-model"),
+        ("estimating the cost", "Estimating the cost"),
+        ("asking", "Asking some-model"),
+    ):
+        status = Status(state="running", stage=stage)
+        assert gemini_calls.headline(run_dir, status).startswith(said)
+    spending.confirm(run_dir)
+    estimating = Status(state="running", stage="estimating the cost")
+    assert gemini_calls.headline(run_dir, estimating) == "Preparing"
+    (run_dir / "events.jsonl").write_text('{"elapsed_s": 30.2}\n{"elapsed_s": 5.9}\n')
+    assert gemini_calls.headline(run_dir, Status(state="done")) == "Done in 36 s"
+
+
+def test_the_figures_of_a_plan_add_up_and_claim_no_more_than_is_known() -> None:
+    """Shared answers make up the rest; estimates are rounded; times and searches are bounds."""
+    plan = replace(PLAN, positions=5_415, unscorable=35, calls=4_795, kept=2)
+    said = scope_line(plan)
+    assert "583 share an answer with another position" in said
+    assert "35 cannot be asked (inside a character" in said and "2 answered by the probe" in said
+    assert "share" not in scope_line(plan, partial=True)
+    assert "9 answered already" in scope_line(replace(plan, kept=9))
+    online = {name: value for name, value, _ in facts(plan, 0.4, False, False)}
+    assert online["Time"] == "41 s or more" and online["Input tokens"] == "≈ 1.24 million"
+    small = {n: v for n, v, _ in facts(replace(plan, input_tokens=377_342), 0.4, True, False)}
+    assert small["Input tokens"] == "up to ≈ 377,000" and small["Calls"] == "up to 4,795"
+    batch = replace(plan, mode="batch", seconds=None)
+    assert facts(batch, 0.4, False, False)[-1][1] == "72 h queue + 24 h run at most"
+    assert "Time" not in [name for name, *_ in facts(batch, 0.0, False, True)]
 
 
 def test_jobs_become_rows_whatever_a_job_tells() -> None:

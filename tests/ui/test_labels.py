@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from kl_core.store import runs
 from kl_core.store.queries import EVERY
 from kl_core.store.runs import RunInfo, Status
 from kl_core.ui import (
@@ -19,6 +20,7 @@ from kl_core.ui import (
     progress,
     prompt_table,
     prompt_text,
+    run_list,
     upload,
 )
 from kl_core.ui.table_request import FIGURES, TableRequest
@@ -50,29 +52,39 @@ def test_a_runs_label_starts_with_its_models_and_keeps_its_time_in_sight() -> No
 
 
 def test_a_name_comes_first_and_runs_that_read_alike_differ_before_they_are_cut() -> None:
-    """The short id of runs of one minute stands before the time, within the picker's width."""
+    """Of runs of the same models the time comes first, and the short id last."""
     named = info(id="20260101-100002-score-cccc", name="tuned twice", title="tuned twice")
     assert inputs.run_label(named) == ("tuned twice · 2026-01-01 10:00 · score · org/one → org/two")
     alike = [info(), info(id="20260101-100001-score-bbbb", path=Path("/runs/b")), named]
     labels = list(inputs.run_labels(alike).values())
-    assert labels[0].startswith("org/one → org/two · aaaa · 2026")
-    assert labels[1].startswith("org/one → org/two · bbbb · 2026")
+    assert labels[0] == "2026-01-01 10:00 · org/one → org/two · score · aaaa"
+    assert labels[1].startswith("2026-01-01 10:00 · org/one") and labels[1].endswith("· bbbb")
     assert "aaaa" not in labels[2]
 
 
+def test_how_much_was_asked_comes_before_when_and_the_models() -> None:
+    """A budget, its seed and the size of a search tell runs of the same models apart."""
+    asked = {"budget": 0.2, "seed": 0, "top_prompts": 3}
+    label = inputs.run_label(info(kind="prefill", request=asked))
+    assert label == "20 % · top 3 · 2026-01-01 10:00 · org/one → org/two · prefill"
+    pair = [info(request=asked), info(id="20260101-100001-score-bbbb")]
+    label = pair_inputs.pair_labels(pair)[pair[0].id]
+    assert label.startswith("20 % · top 3 · 2026-01-01 10:00 · org/one") and label.endswith("aaaa")
+
+
 def test_on_compare_what_tells_runs_apart_comes_first() -> None:
-    """A name, or time and id; then what not all share; what all share may be cut off."""
+    """A name, or the time; then what not all share; what all share and the id may be cut off."""
     a, b = info(), info(id="20260101-100001-score-bbbb", model2="org/three")
     assert list(pair_inputs.pair_labels([a, b]).values()) == [
-        "2026-01-01 10:00 · aaaa · → org/two · org/one · score",
-        "2026-01-01 10:00 · bbbb · → org/three · org/one · score",
+        "2026-01-01 10:00 · → org/two · org/one · score · aaaa",
+        "2026-01-01 10:00 · → org/three · org/one · score · bbbb",
     ]
     first, second = (replace(run, name="mine", model2="org/two") for run in (a, b))
     assert pair_inputs.pair_labels([first, b])[a.id] == (
         "mine · → org/two · org/one · score · 2026-01-01 10:00"
     )
     twice = pair_inputs.pair_labels([first, second])
-    assert twice[b.id] == "mine · 2026-01-01 10:00 · bbbb · org/one → org/two · score"
+    assert twice[b.id] == "mine · 2026-01-01 10:00 · org/one → org/two · score · bbbb"
 
 
 def test_the_title_names_a_run_whose_models_are_unknown() -> None:
@@ -160,3 +172,25 @@ def test_a_workers_message_keeps_its_signs_and_loses_its_markup() -> None:
     """File names stay readable; nothing in them is obeyed."""
     assert markup.inert("read prompt_3.json: 2 of 4") == "read prompt\\_3.json: 2 of 4"
     assert markup.inert(":red[x] $y$ ![z](u)") == r": red\[x\] \$y\$ \!\[z\](u)"
+
+
+def test_a_run_that_failed_early_is_known_by_what_its_command_asked(tmp_path: Path) -> None:
+    """It never wrote its models and its title."""
+    command = ["python", "-m", "kl_core", "prefill", "--input-dir", "/in/mine", "--model2", "m-9"]
+    run = runs.create_run(
+        tmp_path, "prefill", {"request": {}, "title": "prefill", "command": command}
+    )
+    assert run_list._asked(runs.run_info(run)) == ("m-9", "m-9 on mine")
+    row = run_list._row(runs.run_info(run), None)
+    assert (row["model 2"], row["prompts"]) == ("m-9", "–")
+
+
+def test_a_prompt_with_a_system_turn_is_titled_by_the_question() -> None:
+    """The whole is there beside it; nothing is where both are the same."""
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    row = {"prompt": "system: Be brief.\nuser: Why?", "prompt_json": json.dumps(messages)}
+    assert prompt_text.title(row) == ("Why?", row["prompt"])
+    assert prompt_text.title({"prompt": "Why?", "prompt_json": json.dumps(messages[1:])}) == (
+        "Why?",
+        "",
+    )
