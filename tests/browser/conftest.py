@@ -33,9 +33,13 @@ def _missing() -> str | None:
     return None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[object]:
-    """Debian's Chromium through Playwright; a missing one is a skip, or in CI a failure."""
+    """Debian's Chromium through Playwright; a missing one is a skip, or in CI a failure.
+
+    Gone with the last browser test of a worker: Playwright keeps an event loop running in the
+    main thread, where other tests want to run their own.
+    """
     missing = _missing()
     if missing and os.environ.get("CI"):
         pytest.fail(missing)

@@ -26,5 +26,6 @@ def test_a_link_to_a_page_opens_within_the_app(path: str, tmp_path: Path, open_p
             "Compare runs",
             "Runs",
             "Score locally",
+            "Gemini",
         ]
         assert page.url.endswith(f"/{path}") or f"/{path}?" in page.url

@@ -274,7 +274,7 @@ def test_a_spell_of_odd_answers_ends_the_run_and_is_asked_again_by_the_next_star
         run(fake, parts(range(1000)), store, SPELL, done=done)
     assert not any(answer.error for answer in store.kept.values())
     assert finished <= set(store.kept)
-    assert len(fake.asked) <= 100 + 10 + 2 * SPELL.max_concurrent  # no new ones while in doubt
+    assert len(fake.asked) <= 100 + 10 + SPELL.room  # no new ones while in doubt
     fake.faults = lambda *_: None
     _, _, store = run(fake, parts(range(1000)), store, SPELL)
     assert len(store.kept) == 1000
