@@ -20,6 +20,8 @@ def test_a_scoring_run_is_started_watched_and_opened(tmp_path: Path, open_page) 
     with served(runs_dir) as app:
         page = open_page(f"{app}/score?input={RESPONSES}", wait="text=Responses:")
         page.get_by_role("textbox", name="Model 2").fill(str(MODEL))
+        page.keyboard.press("Tab")
+        page.locator("code").filter(has_text=str(MODEL)).wait_for()  # nothing moves any more
         page.get_by_text("More options").click()
         page.get_by_role("spinbutton", name="Most prompts").fill("3")
         page.keyboard.press("Tab")
