@@ -57,6 +57,14 @@ def allowed_folder(text: str) -> Path:
     return path
 
 
+def shown(folder: str | Path) -> str:
+    """A folder for a sentence: without the way to this repository where it lies inside."""
+    try:
+        return str(Path(folder).resolve().relative_to(runs.REPOSITORY.resolve()))
+    except ValueError:
+        return str(folder)
+
+
 def output_problem(text: str | None) -> str | None:
     """Why results cannot be written to the folder a user named, None where they can."""
     if not text:

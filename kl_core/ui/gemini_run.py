@@ -13,6 +13,7 @@ from kl_core.jobs import launch
 from kl_core.store import runs, spending
 from kl_core.ui import (
     figures,
+    folders,
     gemini_demo,
     gemini_plan,
     gemini_settings,
@@ -88,7 +89,7 @@ def heading(mode: str, options: dict[str, Any]) -> str:
     model = visible.plain(str(options.get("model2", "a model")), 60)
     parts = [f"{_LABELS[mode]}: {model}"]
     if folder := options.get("input_dir"):
-        parts.append(f"on {visible.plain(figures.shortened(str(folder), 60), 60)}")
+        parts.append(f"on {visible.plain(figures.shortened(folders.shown(folder), 60), 60)}")
     if (budget := options.get("budget")) is not None:
         parts.append(f"{100 * budget:g} % of the calls")
     if (top := options.get("top_prompts")) is not None:

@@ -36,7 +36,7 @@ def folder(key: str, given: str | None, changed: Callable[[], object]) -> Path |
         choose(key, str(picked))
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(f"Responses: {chosen}")
+        st.text(f"Responses: {folders.shown(chosen)}")
         if st.button("Change", key=f"{key}_change"):
             forget(key)
             changed()

@@ -37,7 +37,7 @@ def fill(page, app: str, mode: str) -> None:
     page.get_by_role("textbox", name="Folder or zip").fill(str(RESPONSES))
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Use these responses").click()
-    page.get_by_text(f"Responses: {RESPONSES}").wait_for()
+    page.get_by_text("Responses: sample_data/responses/openrouter").wait_for()
     page.locator("[data-test-script-state=notRunning]").wait_for()  # nothing old is left below
     page.get_by_text("More options").click()
     page.get_by_role("spinbutton", name="Files at most").fill("2")

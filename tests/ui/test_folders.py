@@ -66,3 +66,11 @@ def test_the_count_that_arrived_is_held_against_the_count_announced() -> None:
     assert arrival_line(3, 0, 3) == "3 files arrived."
     assert "not complete" in arrival_line(2, 0, 3)
     assert "zip" in arrival_line(501, 0, 0)
+
+
+def test_a_folder_of_this_repository_is_shown_without_the_way_to_it(tmp_path):
+    """The rest of the path says nothing; other folders are shown whole."""
+    assert (
+        folders.shown(folders.runs.REPOSITORY / "sample_data" / "results") == "sample_data/results"
+    )
+    assert folders.shown(str(tmp_path)) == str(tmp_path)
