@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, ViewportSize, sync_playwright
 
 Scheme = Literal["light", "dark"]
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -121,12 +121,12 @@ def gemini(browser: Browser, address: str, folder: Path, runs: Path) -> None:
     page.get_by_role("button", name="Probe and estimate").click()
     page.get_by_text("The probe succeeded").wait_for(timeout=60_000)
     page.wait_for_timeout(1500)
-    page.screenshot(path=folder / "gemini-plan.png")
+    page.screenshot(path=folder / "gemini-plan.png", clip=top(350))
     settings(launch.demo_server(runs), latency_ms=400)
     page.get_by_role("button", name="Start: it costs nothing").click()
     page.get_by_text("calls a second").first.wait_for(timeout=60_000)
     page.wait_for_timeout(6000)
-    page.screenshot(path=folder / "gemini-live.png")
+    page.screenshot(path=folder / "gemini-live.png", clip=top(500))
     settings(launch.demo_server(runs), latency_ms=0)
     page.get_by_text("Done").first.wait_for(timeout=120_000)
     page.close()
@@ -134,6 +134,11 @@ def gemini(browser: Browser, address: str, folder: Path, runs: Path) -> None:
         words = process.info["cmdline"] or []
         if "emulate" in words and any(str(runs) in word for word in words):
             process.terminate()
+
+
+def top(height: int) -> FloatRect:
+    """The upper part of a page that is empty below."""
+    return FloatRect(x=0, y=0, width=SIZE["width"], height=height)
 
 
 def settings(server: str, **values: object) -> None:
