@@ -10,8 +10,9 @@ import typer
 
 from kl_core.cli import export_views, options
 from kl_core.cli.export_views import CHART, Asked
-from kl_core.cli.output import ProgressPrinter, counted, show_path
+from kl_core.cli.output import ProgressPrinter, show_path
 from kl_core.errors import InputError
+from kl_core.jobs.worker import counted
 from kl_core.store import export, queries, results_zip, runs
 from kl_core.store.export import Format
 from kl_core.store.runs import Status

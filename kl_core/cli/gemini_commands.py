@@ -10,7 +10,7 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.compute import run_in_foreground
-from kl_core.cli.output import counted, duration
+from kl_core.cli.output import duration
 from kl_core.jobs import batch, prefill
 from kl_core.jobs.gemini_job import GeminiRequest
 from kl_core.jobs.gemini_options import (
@@ -22,6 +22,7 @@ from kl_core.jobs.gemini_options import (
 )
 from kl_core.jobs.gemini_plan import Ask
 from kl_core.jobs.launch import RUN_DIR_VARIABLE
+from kl_core.jobs.worker import counted
 from kl_core.store.spending import CallPlan
 
 Model2 = Annotated[

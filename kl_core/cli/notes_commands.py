@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from kl_core.cli import options
-from kl_core.cli.output import counted, one_line, print_json
+from kl_core.cli.output import one_line, print_json
 from kl_core.errors import InputError
+from kl_core.jobs.worker import counted
 from kl_core.store import export, notes, notes_tables, queries, runs
 from kl_core.store.notes import Key, Note
 

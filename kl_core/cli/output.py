@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kl_core.jobs.worker import counted
 from kl_core.store.runs import Status
 
 LINE_EVERY_S = 5.0
@@ -89,11 +90,6 @@ def at_least(value: Any) -> str:
     if digits > 300:
         return figure(value)
     return figure(math.floor(value * 10.0**digits + 1e-6) / 10.0**digits)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 problem`, `2 problems`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def print_json(value: Any) -> None:

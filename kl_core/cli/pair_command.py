@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from kl_core.cli import options
-from kl_core.cli.output import counted, figure, one_line, print_json
+from kl_core.cli.output import figure, one_line, print_json
+from kl_core.jobs.worker import counted
 from kl_core.store import pair_difference, pair_figures, pair_sums, run_pairs, runs
 from kl_core.store.pair_difference import Difference
 from kl_core.store.summary import json_number

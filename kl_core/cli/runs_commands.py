@@ -9,11 +9,12 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.compute import finish
-from kl_core.cli.output import counted, one_line, print_json, print_summary, progress_line
+from kl_core.cli.output import one_line, print_json, print_summary, progress_line
 from kl_core.cli.pair_command import compare_command
 from kl_core.errors import InputError
 from kl_core.jobs.again import work_of
 from kl_core.jobs.batch_cancel import cancel_jobs
+from kl_core.jobs.worker import counted
 from kl_core.store import run_sizes, runs, spending
 from kl_core.store.summary import run_summary
 

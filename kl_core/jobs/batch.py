@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from kl_core.errors import InputError, KLExplorerError, RunError
 from kl_core.jobs.batch_counts import Counts
-from kl_core.jobs.gemini_calls import Remote, counted
+from kl_core.jobs.gemini_calls import Remote
 from kl_core.jobs.gemini_entries import Finisher, Item
 from kl_core.jobs.gemini_job import GeminiJob, GeminiRequest
 from kl_core.jobs.gemini_options import BATCH_FOLDER, BatchOptions
 from kl_core.jobs.reading import Input
-from kl_core.jobs.worker import Worker
+from kl_core.jobs.worker import Worker, counted
 from kl_core.records import Problem
 from kl_core.sources.batch_ledger import given_up, under_way
 from kl_core.sources.calls import CallError, Context

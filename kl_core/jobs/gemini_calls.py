@@ -11,14 +11,14 @@ from typing import Any
 from kl_core.errors import RunError
 from kl_core.jobs.gemini_options import TOP_LOGPROBS, AskOptions, PoolOptions, SpendOptions
 from kl_core.jobs.gemini_plan import Probed
-from kl_core.jobs.worker import STATUS_EVERY_S, Worker
+from kl_core.jobs.worker import STATUS_EVERY_S, Worker, counted
+from kl_core.records import CallStats
 from kl_core.sources.endpoint import Endpoint, resolve_endpoint
 from kl_core.sources.gemini_wire import WireSettings
 from kl_core.sources.journal import Journal
 from kl_core.sources.pricing import FREE, Price, price_of
 from kl_core.sources.remote import Assembler
 from kl_core.store import runs, spending
-from kl_core.store.spending import CallStats
 
 JOURNAL = "journal.sqlite"
 
@@ -162,8 +162,3 @@ class Progress:
         self._written = time.monotonic()
         cost = self.price.cost(stats.input_tokens, stats.output_tokens)
         spending.write_stats(self.worker.run_dir, replace(stats, cost=cost))
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 prompt`, `2 prompts`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -31,13 +31,15 @@ class Search:
     worker: Worker
     k: int
     budget: Budget | None
+    _planner: TopPrompts | None = None
 
     def planner(self) -> TopPrompts:
-        """The search before its first round, all prompts in it, finished ones too."""
-        planner = TopPrompts(self.k)
-        for item in items(self.source, self.worker, None, finished_too=True):
-            planner.add(item.prompt_id, self._strata(item.prepared))
-        return planner
+        """The search with all prompts in it, finished ones too; the input is read for it once."""
+        if self._planner is None:
+            self._planner = TopPrompts(self.k)
+            for item in items(self.source, self.worker, None, finished_too=True):
+                self._planner.add(item.prompt_id, self._strata(item.prepared))
+        return self._planner
 
     def about(self) -> Iterator[Item]:
         """Items with about the calls a search takes: the first round, and whole prompts.
@@ -107,8 +109,8 @@ class Search:
                 )
                 for calls in item.prepared.responses
             )
-            won = item.prompt_id in winners and self.budget is not None
-            drawn = sample(item.prepared, self.budget) if won and self.budget else None
+            budget = self.budget if item.prompt_id in winners else None
+            drawn = None if budget is None else sample(item.prepared, budget)
             finisher(replace(item, asked=known, sampling=drawn), failures)
             written.add(item.prompt_id)
 

@@ -9,18 +9,6 @@ from typing import Any
 from kl_core.records import CallStats
 from kl_core.store.files import read_json, write_json
 
-__all__ = [
-    "CallPlan",
-    "CallStats",
-    "confirm",
-    "is_confirmed",
-    "plan_path",
-    "read_plan",
-    "read_stats",
-    "write_plan",
-    "write_stats",
-]
-
 _PLAN, _CALLS, _CONFIRMED = "plan.json", "calls.json", "confirmed"
 
 

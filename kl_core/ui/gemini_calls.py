@@ -9,9 +9,10 @@ from typing import Any
 import streamlit as st
 
 from kl_core.errors import KLExplorerError
+from kl_core.records import CallStats
 from kl_core.store import runs, spending
 from kl_core.store.runs import Status
-from kl_core.store.spending import CallPlan, CallStats
+from kl_core.store.spending import CallPlan
 from kl_core.store.summary import elapsed_s
 from kl_core.ui import figures, gemini_demo, visible
 from kl_core.ui.gemini_money import money

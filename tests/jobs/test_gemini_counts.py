@@ -10,11 +10,11 @@ import pytest
 from kl_core.emulator.server import running
 from kl_core.jobs.gemini_calls import JOURNAL, Progress, counts_so_far
 from kl_core.jobs.worker import Worker
+from kl_core.records import CallStats
 from kl_core.sources.calls import Answer, Candidate
 from kl_core.sources.journal import Journal
 from kl_core.sources.pricing import FREE
 from kl_core.store import runs, spending
-from kl_core.store.spending import CallStats
 from tests.jobs.gemini import SAMPLES, ask
 
 GOOD = Answer((Candidate("a", 1, -1.0),), None, "m", 10, 1)

@@ -12,7 +12,7 @@ import pytest
 from kl_core.cli.output import print_summary
 from kl_core.formats.kl_results import ResultWriter, encode_result
 from kl_core.formats.reader import read_entries
-from kl_core.records import NOT_ASKED, Estimate, ProblemLog
+from kl_core.records import NOT_ASKED, CallStats, Estimate, ProblemLog
 from kl_core.store import (
     chart_queries,
     estimates,
@@ -259,7 +259,7 @@ def test_a_run_of_the_schema_before_opens_without_estimates(tmp_path):
 
 def test_the_summary_tells_calls_and_the_estimate(run_dir, entries, capsys):
     """As JSON and for a person: the interval, and from how many tokens."""
-    spending.write_stats(run_dir, spending.CallStats(made=400, reused=17, failed=1, retried=3))
+    spending.write_stats(run_dir, CallStats(made=400, reused=17, failed=1, retried=3))
     found = run_summary(run_dir)
     assert found["calls"] == {"made": 400, "reused": 17, "failed": 1, "retried": 3}
     assert found["estimate"]["mean_kl"] == found["mean_kl"] and found["estimate"]["cap"] == 20

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kl_core.jobs import launch
-from kl_core.records import ScoredEntry
+from kl_core.records import CallStats, ScoredEntry
 from kl_core.store import runs, spending
 from kl_core.store.build import build_database
 from kl_core.store.parts import PartWriter
 from kl_core.store.runs import State, Status
-from kl_core.store.spending import CallPlan, CallStats
+from kl_core.store.spending import CallPlan
 
 PLAN = CallPlan(
     mode="online",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kl_core.jobs import launch
+from kl_core.records import CallStats
 from kl_core.store import spending
 from kl_core.store.runs import Status
-from kl_core.store.spending import CallStats
 from kl_core.ui import gemini_calls, gemini_credentials, gemini_settings, progress
 from kl_core.ui.gemini_calls import job_rows, lines
 from kl_core.ui.gemini_credentials import found, sentence
