@@ -129,7 +129,7 @@ async def _ask_both(
 
 
 async def _ask_once(
-    worker: Worker, remote: Remote, ask: Ask, context: Context
+    worker: Worker, remote: Remote, ask: Ask[Context], context: Context
 ) -> tuple[Answer, float]:
     """One answer, however many calls it takes, and how long the last one took."""
     tries = Tries(RetryPolicy(remote.pool.max_retries), "probe", time.monotonic())

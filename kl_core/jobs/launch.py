@@ -24,7 +24,7 @@ from kl_core.store import process, runs, spending
 
 RUN_DIR_VARIABLE = "KL_RUN_DIR"
 POSITIONAL = {"import": "input_dir"}
-KINDS = ("import", "score", "compare", "prefill", "batch")
+KINDS = ("import", "score", "compare", "prefill", "batch", "endpoint", "sample")
 DEMO_PORT_FILE, DEMO_LAST_FILE = "demo-server.port", "demo-server.last"
 DEMO_IDLE_MINUTES = 60
 DEMO_START_S = 30.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -12,6 +12,19 @@ from kl_core.errors import KLExplorerError
 from kl_core.records import Prompt
 
 Retry = Literal["again", "odd", "stop", "refused", "denied"]
+
+
+class Question(Protocol):
+    """What one call asks; equal keys are equal questions, asked once."""
+
+    @property
+    def key(self) -> bytes:
+        """16 bytes."""
+
+
+Asked = TypeVar("Asked", bound=Question)
+AskedIn_contra = TypeVar("AskedIn_contra", bound=Question, contravariant=True)
+AskedOut_co = TypeVar("AskedOut_co", bound=Question, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         finish: the reason the server gave for stopping.
         attempts: calls it took, failed ones included.
         error: why this context has no distribution, for good; None when it has one.
+        body: what a call for more than one list gave (a whole scored or sampled response), in
+            the form of whoever asked; b"" for a single list.
     """
 
     top: tuple[Candidate, ...] = ()
@@ -66,6 +81,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     finish: str = ""
     attempts: int = 1
     error: str | None = None
+    body: bytes = b""
 
 
 class CallError(KLExplorerError):
@@ -101,11 +117,11 @@ class CallError(KLExplorerError):
         self.input_tokens = input_tokens
 
 
-class Ask(Protocol):
+class Ask(Protocol[AskedIn_contra]):
     """One call, never retried in here; retries have one owner, the pool."""
 
-    async def __call__(self, context: Context) -> Answer:
-        """Ask for the next token's list.
+    async def __call__(self, context: AskedIn_contra, /) -> Answer:
+        """Ask once.
 
         Raises:
             CallError: whatever went wrong, sorted by what to do about it.
@@ -129,9 +145,9 @@ class AnswerStore(Protocol):
         """Note soon that a context got no answer; it may be asked again by a later start."""
 
 
-class Ticket(Protocol):
+class Ticket(Protocol[AskedOut_co]):
     """A unit of work that is finished when all its contexts are answered (one entry)."""
 
     @property
-    def contexts(self) -> Sequence[Context]:
+    def contexts(self) -> Sequence[AskedOut_co]:
         """What it needs asked; a key may stand in several tickets."""

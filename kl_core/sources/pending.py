@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from kl_core.sources.calls import Context, Ticket
+from kl_core.sources.calls import Asked, Ticket
 from kl_core.sources.retries import Tries
 
-T = TypeVar("T", bound=Ticket)
+T = TypeVar("T", bound=Ticket[Any])
 
 
 @dataclass(slots=True)
@@ -21,9 +21,9 @@ class Open(Generic[T]):
 
 
 @dataclass(slots=True)
-class Pending:
+class Pending(Generic[Asked]):
     """A context being asked, and the tickets that want it."""
 
-    context: Context
+    context: Asked
     tickets: list[Open[Any]]
     tries: Tries | None = None

@@ -15,7 +15,7 @@ import msgspec
 from kl_core.errors import RunError
 from kl_core.records import CallStats
 from kl_core.sources.call_counts import CallCounts
-from kl_core.sources.calls import Answer, AnswerStore, Ask, CallError, Context, Ticket
+from kl_core.sources.calls import Answer, AnswerStore, Ask, Asked, CallError, Ticket
 from kl_core.sources.limiter import Limiter, Outcome
 from kl_core.sources.pending import Open, Pending
 from kl_core.sources.pool_settings import PoolSettings
@@ -24,14 +24,14 @@ from kl_core.sources.spells import Spell
 
 __all__ = ["Pool", "PoolSettings"]
 
-T = TypeVar("T", bound=Ticket)
+T = TypeVar("T", bound=Ticket[Any])
 R = TypeVar("R")
 OVERLOAD = frozenset({"429", "503"})
 LOST = frozenset({"timeout", "connection", "certificate", "login"})
 _END: Any = object()
 
 
-class Pool:
+class Pool(Generic[Asked]):
     """Asks what tickets need: every context once, retried by one policy, at a learnt speed.
 
     Memory does not grow with the run: contexts and tickets are taken while there is room, and
@@ -51,14 +51,14 @@ class Pool:
 
     def __init__(
         self,
-        ask: Ask,
+        ask: Ask[Asked],
         answers: AnswerStore,
         settings: PoolSettings,
         earlier: Callable[[bytes], Answer | None] | None,
         tick: Callable[[CallStats], None],
         started_from: CallStats | None = None,
         seed: int = 0,
-        known_good: Context | None = None,
+        known_good: Asked | None = None,
     ) -> None:
         self._ask, self._answers, self._settings = ask, answers, settings
         self._earlier, self._tick, self._seed = earlier, tick, seed
@@ -98,27 +98,27 @@ class Pool:
             await run.tidy(tickets)
 
 
-class _Run(Generic[T]):
+class _Run(Generic[T, Asked]):
     """What lives as long as one `Pool.run`."""
 
-    def __init__(self, pool: Pool, done: Callable[[T, Mapping[bytes, str]], None]) -> None:
+    def __init__(self, pool: Pool[Asked], done: Callable[[T, Mapping[bytes, str]], None]) -> None:
         self._pool, self._done, self._settings = pool, done, pool._settings
         self._counts, self._limiter = pool._counts, pool._limiter
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="pool")  # tickets, done, tick
         self._outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._room = asyncio.Semaphore(self._settings.room)
         self._ticket_room = asyncio.Semaphore(self._settings.room)
-        self._ready: deque[Pending] = deque()
+        self._ready: deque[Pending[Asked]] = deque()
         self._some = asyncio.Semaphore(0)
-        self._pending: dict[bytes, Pending] = {}
+        self._pending: dict[bytes, Pending[Asked]] = {}
         self._finished: asyncio.Queue[Open[T]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         self._landing: set[asyncio.Task[None]] = set()
         self._open, self._fed, self._stopping = 0, False, False
         self._given_up = 0
-        self._spell: Spell[Pending] = Spell(self._settings.odd_in_a_row)
-        self._control: Pending | None = None  # asked to try the server, while others wait
+        self._spell: Spell[Pending[Asked]] = Spell(self._settings.odd_in_a_row)
+        self._control: Pending[Asked] | None = None  # asked to try the server, while others wait
         self._calm = asyncio.Event()
         self._calm.set()
         self._crowded = False
@@ -196,7 +196,7 @@ class _Run(Generic[T]):
         self._let_go_if_stuck()
         self._check_end()
 
-    async def _add(self, context: Context, entry: Open[T]) -> None:
+    async def _add(self, context: Asked, entry: Open[T]) -> None:
         key = context.key
         twin = self._pending.get(key)
         if twin is not None:
@@ -221,7 +221,7 @@ class _Run(Generic[T]):
         else:
             self._push(pending)
 
-    def _push(self, pending: Pending) -> None:
+    def _push(self, pending: Pending[Asked]) -> None:
         """Ready to be asked; what was asked before goes first."""
         if pending is self._control:
             self._start(self._send(pending), self._tasks)
@@ -238,7 +238,7 @@ class _Run(Generic[T]):
             await self._calm.wait()
             await self._send(self._ready.popleft())
 
-    async def _send(self, pending: Pending) -> None:
+    async def _send(self, pending: Pending[Asked]) -> None:
         me: Any = asyncio.current_task()
         sent = await self._limiter.acquire()
         self._asking.add(me)
@@ -247,7 +247,7 @@ class _Run(Generic[T]):
         finally:
             self._asking.discard(me)
 
-    async def _call(self, pending: Pending, sent: float) -> None:
+    async def _call(self, pending: Pending[Asked], sent: float) -> None:
         began = time.monotonic()
         outcome: Outcome = "lost"
         wait: float | None = None
@@ -272,7 +272,7 @@ class _Run(Generic[T]):
             answer = msgspec.structs.replace(answer, attempts=pending.tries.made + 1)
         self._start(self._land(pending, answer), self._landing)
 
-    def _failed(self, pending: Pending, error: CallError, began: float) -> None:
+    def _failed(self, pending: Pending[Asked], error: CallError, began: float) -> None:
         self._counts.went_wrong(error)
         if error.retry == "denied":
             raise RunError(error.reason)
@@ -300,7 +300,7 @@ class _Run(Generic[T]):
             else:
                 self._start(self._land(pending, kept), self._landing)
 
-    def _hold(self, pending: Pending, kept: Answer) -> None:
+    def _hold(self, pending: Pending[Asked], kept: Answer) -> None:
         """Keep an odd end from the disk until it is known that the server is well."""
         self._spell.held.append((pending, kept))
         if self._spell.suspect and self._control is None:
@@ -329,7 +329,7 @@ class _Run(Generic[T]):
         if all_in and len(self._spell.held) == len(self._pending):
             self._let_go()
 
-    def _give_up(self, pending: Pending, reason: str) -> None:
+    def _give_up(self, pending: Pending[Asked], reason: str) -> None:
         """For this start; a resumed run asks again."""
         self._counts.gave_up(pending.context.key)
         self._pool._answers.give_up(pending.context.key)
@@ -341,13 +341,13 @@ class _Run(Generic[T]):
                 f"{reason}: what was answered is kept, resume the run when the server is well"
             )
 
-    async def _land(self, pending: Pending, answer: Answer, reused: bool = False) -> None:
+    async def _land(self, pending: Pending[Asked], answer: Answer, reused: bool = False) -> None:
         key = pending.context.key
         await self._pool._answers.put(key, answer, reused)
         self._counts.landed(key, answer, reused)
         self._settle(pending, answer.error)
 
-    def _settle(self, pending: Pending, reason: str | None) -> None:
+    def _settle(self, pending: Pending[Asked], reason: str | None) -> None:
         key = pending.context.key
         del self._pending[key]
         self._room.release()
