@@ -17,6 +17,7 @@ page = st.navigation(
             st.Page("pages/runs.py", title="Runs", url_path="runs"),
         ],
         "Compute": [
+            st.Page("pages/sample.py", title="Sample", url_path="sample"),
             st.Page("pages/score.py", title="Score locally", url_path="score"),
             st.Page("pages/gemini.py", title="Gemini", url_path="gemini"),
         ],

@@ -17,6 +17,10 @@ Ints = NDArray[np.int64]
 Measure = Literal["floor", "full"]
 NOT_ASKED = "not asked: outside the budget"
 """Why a position has no value that a budget left out: nothing is wrong with it."""
+NOT_REACHED = "model 2 never came to this text"
+NO_RESPONSES = "model 2 has no responses to this prompt"
+"""The same where two folders of responses were compared as they are."""
+LEFT_OUT = (NOT_ASKED, NOT_REACHED, NO_RESPONSES)
 
 
 @dataclass(frozen=True, slots=True)

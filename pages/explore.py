@@ -13,11 +13,13 @@ from kl_core.ui import (
     entry,
     estimates,
     explore_view,
+    import_form,
     inputs,
     live,
     problems,
     progress,
     sample,
+    shared,
     state,
     style,
     tokens_view,
@@ -34,9 +36,9 @@ infos = sample.first(runs.list_runs(runs.default_root()), sample_run)
 
 def open_files() -> None:
     """The popover that brings responses in."""
-    folder = upload.picker("open", "Import")
-    if folder is not None:
-        place.choose_run(upload.start_import(folder).name)
+    chosen = import_form.ask()
+    if chosen is not None:
+        place.choose_run(upload.start_import(*chosen).name)
         st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
         st.rerun()
 
@@ -90,6 +92,8 @@ if not summary.get("prompts"):
 with view_column:
     view = inputs.view_picker(place)
 if said := estimates.caption(summary, info.request, over=info.state == "done"):
+    st.caption(said)
+if said := shared.caption(summary, info.request, cached.shared_contexts(info.path)):
     st.caption(said)
 if view == "tokens":
     listed = tokens_view.show(info, summary, place)

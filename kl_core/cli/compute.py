@@ -60,12 +60,20 @@ def import_command(
     input_dir: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder, zip or file.", show_default=False)
     ],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder, zip or file of another model's responses to the same prompts: compared "
+            "wherever both came to the same text, without a call. They are model 2 (Q)."
+        ),
+    ] = None,
     pattern: options.Pattern = None,
     runs_dir: options.RunsDir = None,
     as_json: options.Json = False,
 ) -> None:
     """Read any directory, zip or file of responses or results into a run."""
-    request = import_run.ImportRequest(input_dir.expanduser(), pattern)
+    second = against.expanduser() if against else None
+    request = import_run.ImportRequest(input_dir.expanduser(), pattern, second)
     run_in_foreground("import", import_run.prepare(request), runs_dir, as_json)
 
 

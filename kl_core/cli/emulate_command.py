@@ -8,12 +8,12 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kl_core.emulator.change import changed
-from kl_core.emulator.settings import FAULTS, Settings
+from kl_core.emulator.settings import FAULTS, QUIRKS, SCORING, Settings
 from kl_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = Settings()
 IDLE_CHECK_S = 0.2
+USUAL_PORT = 8790  # the sample configurations name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Place:
 
 
 def emulate_command(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8790,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = USUAL_PORT,
     models: Annotated[
         Path | None,
         typer.Option(help="Folder of saved models. [default: the tiny sample models]"),
@@ -81,6 +82,33 @@ def emulate_command(
     batch_shards: Annotated[
         int, typer.Option(help="Files over which a job spreads its rows.")
     ] = DEFAULTS.batch_shards,
+    scoring: Annotated[
+        str,
+        typer.Option(help=f"Calls that score a whole text, of {','.join(SCORING)}, or none."),
+    ] = ",".join(DEFAULTS.scoring),
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"NAME or NAME:QUIRK,… of who answers chats; quirks are {', '.join(QUIRKS)}. "
+            "May be repeated."
+        ),
+    ] = None,
+    served_model: Annotated[
+        str, typer.Option(help="The one model of the OpenAI-shaped server. [default: all]")
+    ] = DEFAULTS.served_model,
+    no_completions: Annotated[
+        bool, typer.Option("--no-completions", help="Chats alone, without /v1/completions.")
+    ] = False,
+    no_key: Annotated[
+        bool, typer.Option("--no-key", help="OpenAI-shaped calls need no key.")
+    ] = False,
+    max_logprobs: Annotated[
+        int, typer.Option(help="Longest list of an OpenAI-shaped call.")
+    ] = DEFAULTS.max_logprobs,
+    input_price: Annotated[
+        float | None, typer.Option(help="Dollars per million tokens that /v1/models tells.")
+    ] = None,
+    output_price: Annotated[float | None, typer.Option(help="The same for the answers.")] = None,
     seed: Annotated[int, typer.Option(help="Decides which calls fail.")] = DEFAULTS.seed,
     idle_minutes: Annotated[
         float | None, typer.Option(help="Stop when nobody called for so long. [default: never]")
@@ -89,7 +117,7 @@ def emulate_command(
         Path | None, typer.Option(help="Write the port here once the server listens.")
     ] = None,
 ) -> None:
-    """Serve Gemini, Vertex batch jobs and Cloud Storage from tiny models on this computer."""
+    """Serve Gemini, OpenAI-shaped calls, batch jobs and storage from tiny models here."""
     settings = changed(
         DEFAULTS,
         {
@@ -107,6 +135,14 @@ def emulate_command(
             "batch_state": batch_state,
             "batch_row_faults": batch_row_faults,
             "batch_shards": batch_shards,
+            "scoring": () if scoring.strip() == "none" else _listed(scoring),
+            "providers": [_provider(words) for words in provider or []] or DEFAULTS.providers,
+            "served_model": served_model,
+            "completions": not no_completions,
+            "require_key": not no_key,
+            "max_logprobs": max_logprobs,
+            "input_price": input_price,
+            "output_price": output_price,
             "seed": seed,
         },
     )
@@ -125,6 +161,11 @@ def emulate_command(
 
 def _listed(words: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in words.split(",") if word.strip())
+
+
+def _provider(words: str) -> dict[str, Any]:
+    name, _, quirks = words.partition(":")
+    return {"name": name.strip(), "quirks": _listed(quirks)}
 
 
 async def _serve(state: State, place: Place) -> None:
@@ -165,6 +206,12 @@ def _write_port(path: Path, base_url: str) -> None:
 
 def _greeting(names: tuple[str, ...], base_url: str) -> str:
     model = "tiny-tuned" if "tiny-tuned" in names else names[-1]
+    usual = base_url.endswith(f":{USUAL_PORT}")
+    elsewhere = "" if usual else f"   # with base_url: {base_url}/v1 written into it"
+    by_endpoint = (
+        f"--input-dir sample_data/responses/openrouter --model2 {model} "
+        f"--base-url {base_url}/v1 --tokenizer sample_data/models/{model}"
+    )
     common = f"--input-dir sample_data/responses/gemini --model2 {model} --base-url {base_url}"
     return "\n".join(
         [
@@ -173,6 +220,9 @@ def _greeting(names: tuple[str, ...], base_url: str) -> str:
             f"  python -m kl_core prefill {common}",
             "Vertex batch jobs:",
             f"  python -m kl_core batch {common} --project-id demo --storage-url {base_url}",
+            f"OpenAI-shaped servers (OpenRouter, vLLM, SGLang), at {base_url}/v1:",
+            f"  python -m kl_core sample --config sample_data/configs/demo.yaml{elsewhere}",
+            f"  python -m kl_core endpoint {by_endpoint}",
             "Watch and change it while it runs:",
             f"  curl {base_url}/emulator/stats",
             f"  curl -X PUT {base_url}/emulator/settings -d '{{\"fault_rate\": 0.2}}'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -190,13 +191,17 @@ def batch_command(
     run_in_foreground("batch", prepared, runs_dir, as_json)
 
 
-def asker() -> Ask | None:
-    """Shows a plan at the prompt and asks; None in a worker that a page has started."""
+def asker(lines: Callable[[CallPlan], list[str]] | None = None) -> Ask | None:
+    """Shows a plan at the prompt and asks; None in a worker that a page has started.
+
+    Args:
+        lines: the plan in words; None for `plan_lines`.
+    """
     if RUN_DIR_VARIABLE in os.environ:
         return None
 
     def ask(plan: CallPlan, needed: bool) -> bool:
-        for line in plan_lines(plan):
+        for line in (lines or plan_lines)(plan):
             print(line, file=sys.stderr)
         if not needed:
             return True

@@ -14,10 +14,12 @@ import typer
 from kl_core.cli import (
     compute,
     emulate_command,
+    endpoint_command,
     export_command,
     gemini_commands,
     notes_commands,
     runs_commands,
+    sample_command,
     tokens_command,
 )
 from kl_core.errors import (
@@ -41,6 +43,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("import", short_help="Read responses or results into a run.")(compute.import_command)
+app.command("sample", short_help="Sample responses with log-probabilities from models.")(
+    sample_command.sample_command
+)
 app.command("score", short_help="Score saved responses with a local model.")(compute.score_command)
 app.command("compare", short_help="Compare two local models exactly.")(compute.compare_command)
 app.command("prefill", short_help="Ask Gemini at every token, call by call.")(
@@ -49,13 +54,16 @@ app.command("prefill", short_help="Ask Gemini at every token, call by call.")(
 app.command("batch", short_help="Ask Gemini through Vertex batch jobs, at half the price.")(
     gemini_commands.batch_command
 )
+app.command("endpoint", short_help="Score saved responses by a server, one request each.")(
+    endpoint_command.endpoint_command
+)
 app.command("tokens", short_help="Extract the tokens where two models differ.")(
     tokens_command.tokens_command
 )
 app.command("export", short_help="Write any view of a run as CSV, JSON, Parquet, HTML or zip.")(
     export_command.export_command
 )
-app.command("emulate", short_help="Serve the tiny models by the protocols of Gemini.")(
+app.command("emulate", short_help="Serve the tiny models by the real protocols.")(
     emulate_command.emulate_command
 )
 app.add_typer(notes_commands.app, name="notes")

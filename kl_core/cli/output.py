@@ -15,6 +15,7 @@ from kl_core.jobs.worker import counted
 from kl_core.store.runs import Status
 
 LINE_EVERY_S = 5.0
+_SAMPLED = {"kept": "there before", "failed": "did not come"}
 
 
 class ProgressPrinter:
@@ -115,8 +116,14 @@ def print_summary(summary: dict[str, Any]) -> None:
         f"({summary['without_logprobs']:,} without log-probabilities), "
         f"{counted(summary['tokens'], 'token')}, {summary['scored_tokens']:,} scored"
     )
+    if summary.get("against"):
+        _print_shared(summary)
     if calls := summary.get("calls"):
         _print_calls(calls, summary.get("cost"))
+    for model in summary.get("models") or ():
+        print(_sampled(model))
+    if summary.get("models"):
+        print(f"in {summary['output_dir']}")
     if summary.get("mean_kl") is not None:
         _print_figures(summary)
     elif summary.get("top_prompts"):
@@ -147,6 +154,20 @@ def print_summary(summary: dict[str, Any]) -> None:
         )
 
 
+def _print_shared(summary: dict[str, Any]) -> None:
+    """What two folders had in common, and what its means are means of."""
+    contexts = summary["shared_contexts"]
+    distinct = "" if contexts is None else f"{counted(contexts, 'distinct context')}, "
+    print(
+        f"free comparison: {summary['scored_tokens']:,} of {counted(summary['tokens'], 'position')}"
+        f", {distinct}no call"
+    )
+    if summary["scored_tokens"]:
+        print(
+            "Means are over the shared positions alone: these crowd at the beginnings of answers."
+        )
+
+
 def _left(left: int, searched: int | None) -> str:
     """The prompts without a mean, and that the run has none for that."""
     prompts, have = counted(left, "prompt"), "has" if left == 1 else "have"
@@ -161,6 +182,19 @@ def _print_calls(calls: dict[str, int], cost: float | None) -> None:
     said += [f"{calls[name]:,} {name}" for name in ("reused", "retried", "failed") if calls[name]]
     if any(calls.values()):
         print(", ".join(said) + (f"; about ${cost:.2f}" if cost else ""))
+
+
+def _sampled(model: dict[str, Any]) -> str:
+    """`tiny-base: 6 of 6 responses; 2 without log-probabilities: Stillwater 2`."""
+    said = [
+        f"{one_line(model['name'], 60)}: {model['responses']:,} of {model['wanted']:,} responses"
+    ]
+    said += [f"{model[name]:,} {word}" for name, word in _SAMPLED.items() if model[name]]
+    without = model["without_logprobs"]
+    if without:
+        named = ", ".join(f"{one_line(who, 40) or 'unnamed'} {n:,}" for who, n in without.items())
+        said.append(f"{sum(without.values()):,} without log-probabilities: {named}")
+    return "; ".join(said)
 
 
 def _directions(summary: dict[str, Any]) -> str:

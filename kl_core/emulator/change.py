@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kl_core.emulator.settings import FAULTS, Settings
+from kl_core.emulator.settings import FAULTS, QUIRKS, SCORING, Settings
 from kl_core.errors import InputError
 
 ANSWERS = ("model", "hash")
@@ -49,12 +49,23 @@ def _checked(settings: Settings) -> Settings:
             raise InputError(f"{name} is {value:g}; give a number from 0 up")
     for fault in settings.faults:
         _one_of("fault", fault, FAULTS)
+    for call in settings.scoring:
+        _one_of("scoring", call, SCORING)
+    for provider in settings.providers:
+        for quirk in provider.quirks:
+            _one_of(f"quirk of {provider.name}", quirk, QUIRKS)
+    for name in ("input_price", "output_price"):
+        price = getattr(settings, name)
+        if price is not None and not 0 <= price < math.inf:
+            raise InputError(f"{name} is {price:g}; give dollars per million tokens from 0 up")
     _one_of("answers", settings.answers, ANSWERS)
     _one_of("batch_state", settings.batch_state, BATCH_STATES)
     if settings.capacity_per_s is not None and not settings.capacity_per_s > 0:
         raise InputError(
             f"capacity is {settings.capacity_per_s:g} calls a second; give more than 0"
         )
+    if settings.max_logprobs < 0:
+        raise InputError(f"max_logprobs is {settings.max_logprobs}; give a number from 0 up")
     if settings.batch_shards < 1:
         raise InputError(f"batch_shards is {settings.batch_shards}; give at least 1")
     return settings

@@ -25,7 +25,7 @@ NO_BEARER = (
     "Request is missing required authentication credential. Expected OAuth 2 access token, login "
     "cookie or other valid authentication credential."
 )
-_encode = msgspec.json.Encoder().encode
+encode_json = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
@@ -50,14 +50,14 @@ def require_bearer(request: web.Request) -> None:
 
 def json_response(value: Any) -> web.Response:
     """A reply of status 200."""
-    return web.Response(body=_encode(value), content_type="application/json", charset="UTF-8")
+    return web.Response(body=encode_json(value), content_type="application/json", charset="UTF-8")
 
 
 def error_response(error: ApiError) -> web.Response:
     """An error as Google writes it."""
     return web.Response(
         status=error.code,
-        body=_encode(error.body()),
+        body=encode_json(error.body()),
         headers=error.headers(),
         content_type="application/json",
         charset="UTF-8",
@@ -89,6 +89,7 @@ class Calls:
     async def _counted(self, request: web.Request, refused: ApiError | None) -> web.StreamResponse:
         stats = self._state.stats
         stats.begins()
+        stats.asked("generateContent")
         started = time.monotonic()
         try:
             if refused is not None:
@@ -125,7 +126,7 @@ class Calls:
         await self._wait(started)
         if fault == "drop":
             state.stats.count(fault)
-            return await _broken_off(request, _encode(reply))
+            return await broken_off(request, encode_json(reply))
         state.stats.count(fault, None, *_tokens(reply))
         return json_response(reply)
 
@@ -162,7 +163,7 @@ def _tokens(reply: dict[str, Any]) -> tuple[int, int]:
     return usage["promptTokenCount"], usage["candidatesTokenCount"]
 
 
-async def _broken_off(request: web.Request, data: bytes) -> web.StreamResponse:
+async def broken_off(request: web.Request, data: bytes) -> web.StreamResponse:
     """Half of a reply, then the connection is closed."""
     response = web.StreamResponse(headers={"Content-Type": "application/json; charset=UTF-8"})
     response.content_length = len(data)

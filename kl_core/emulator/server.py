@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from kl_core.emulator import control, generate, storage, vertex
+from kl_core.emulator import control, generate, openai_routes, storage, vertex
 from kl_core.emulator.cloud import cloud_of
 from kl_core.emulator.settings import Settings
 from kl_core.emulator.state import State
@@ -35,7 +35,7 @@ def application(state: State) -> web.Application:
         return await handler(request)
 
     app = web.Application(client_max_size=MOST_BYTES, middlewares=[noticed])
-    for module in (generate, vertex, storage, control):
+    for module in (generate, vertex, storage, openai_routes, control):
         app.add_routes(module.routes(state))
     return app
 

@@ -16,6 +16,32 @@ FAULTS = (
     "no-logprobs",  # a text without logprobsResult
     "other-model",  # answered, but by another modelVersion
 )
+SCORING = ("vllm", "sglang", "echo")
+QUIRKS = (
+    "no-logprobs",  # dropped silently, unless the caller requires its parameters
+    "pieces",  # raw vocabulary pieces, and the bytes of the piece
+    "replaced",  # part of a character is written U+FFFD, with the bytes of that
+    "no-bytes",
+    "floor",  # the last half of each list is -9999.0
+    "chosen-missing",  # the chosen token is not in its own list
+    "fewer",  # half as many entries as asked
+    "reasoning",  # thinks first, and then gives no log-probabilities
+    "error-in-200",  # OpenRouter's error object in a reply of status 200
+    "one-choice",  # n is ignored
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who answers behind OpenRouter, and in which odd way.
+
+    Attributes:
+        name: as the reply says it.
+        quirks: of QUIRKS.
+    """
+
+    name: str
+    quirks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +67,22 @@ class Settings:
         batch_row_faults: share of rows that fail inside a job that succeeds, the first time
             their request is sent.
         batch_shards: over how many prediction files the rows come back, shuffled.
+        scoring: which calls that score a text the OpenAI-shaped server offers, of SCORING.
+        refuses_unknown: whether a field of a call that is not offered is refused with 400;
+            servers mostly ignore what they do not know.
+        completions: whether there is /v1/completions at all.
+        max_logprobs: longest list that can be asked for.
+        require_key: whether a call without a bearer token is refused, as plain vLLM does not.
+        trailing_turn: whether a last turn of the assistant is continued without further
+            words, as OpenRouter's providers do; plain vLLM begins a new turn instead.
+        adds_bos: whether a prompt given as text gets the tokenizer's bos in front, as with the
+            tokenizers that add one (the tiny ones do not), unless the call says
+            add_special_tokens false.
+        served_model: the one model of the OpenAI-shaped server; "" for all, of which
+            /generate, where nobody names a model, takes the last by name.
+        providers: who may answer; () for a server that is no OpenRouter.
+        input_price, output_price: dollars per million tokens that /v1/models tells; None
+            tells none.
     """
 
     latency_ms: float = 0.0
@@ -59,3 +101,14 @@ class Settings:
     batch_state: str = "JOB_STATE_SUCCEEDED"
     batch_row_faults: float = 0.0
     batch_shards: int = 2
+    scoring: tuple[str, ...] = SCORING
+    refuses_unknown: bool = False
+    completions: bool = True
+    max_logprobs: int = 20
+    require_key: bool = True
+    trailing_turn: bool = True
+    adds_bos: bool = False
+    served_model: str = ""
+    providers: tuple[Provider, ...] = (Provider("Emulator"),)
+    input_price: float | None = None
+    output_price: float | None = None

@@ -18,10 +18,12 @@ class Spelling:
     Attributes:
         shown: ` the`, `<0xE3>` for a byte of a character, `<|eot|>` for a special token.
         data: the bytes a token adds to the text; b"" for special ones.
+        pieces: as the vocabulary writes them, `Ġthe`.
     """
 
     shown: tuple[str, ...]
     data: tuple[bytes, ...]
+    pieces: tuple[str, ...]
 
     @classmethod
     def of_folder(cls, folder: Path) -> Spelling:
@@ -41,7 +43,8 @@ class Spelling:
             ) from error
         numbers = range(len(vocabulary.pieces))
         shown = [_shown(vocabulary, number) for number in numbers]
-        return cls(tuple(shown), tuple(vocabulary.text_bytes(numbers)))
+        pieces = tuple([vocabulary.token(number).piece for number in numbers])
+        return cls(tuple(shown), tuple(vocabulary.text_bytes(numbers)), pieces)
 
     def __len__(self) -> int:
         return len(self.shown)

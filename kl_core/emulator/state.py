@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kl_core.emulator.api_error import ApiError
 from kl_core.emulator.asked import Asked, read_body
@@ -23,6 +23,7 @@ from kl_core.records import Message
 SAMPLE_MODELS = Path(__file__).resolve().parents[2] / "sample_data" / "models"
 NO_LOGPROBS = "Logprobs is not supported for this model"
 NO_PREFILL = "Requests ending with a model turn are not supported"
+T = TypeVar("T")
 
 
 class State:
@@ -108,6 +109,12 @@ class State:
             return self.answer_asked(model, asked, key)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._models, self.answer_asked, model, asked, key)
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """Do what asks a model, off the event loop as long as a model has to compute for it."""
+        if self.settings.answers == "hash":
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._models, work)
 
     def warm(self) -> None:
         """Begin to load the models, so that the first call need not wait for them."""

@@ -23,6 +23,7 @@ class Stats:
             self._outcomes: Counter[str] = Counter()
             self._attempts: Counter[bytes] = Counter()
             self._successes: Counter[bytes] = Counter()
+            self._routes: Counter[str] = Counter()
             self._input_tokens = self._output_tokens = 0
             self._peak = self._in_flight
             self._first = self._last = 0.0
@@ -35,6 +36,11 @@ class Stats:
         """Seconds since the last call; 0 while one is open."""
         with self._lock:
             return 0.0 if self._in_flight else time.monotonic() - self.last_call
+
+    def asked(self, route: str) -> None:
+        """A request came in on a route, whatever comes of it."""
+        with self._lock:
+            self._routes[route] += 1
 
     def begins(self) -> None:
         """A call came in."""
@@ -75,6 +81,7 @@ class Stats:
             return {
                 "calls": calls,
                 "outcomes": dict(sorted(self._outcomes.items())),
+                "routes": dict(sorted(self._routes.items())),
                 "calls_per_s": calls / elapsed if elapsed > 0 else 0.0,
                 "contexts": len(self._attempts.keys() | self._successes.keys()),
                 "contexts_succeeded": len(self._successes),

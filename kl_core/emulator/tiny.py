@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from kl_core.emulator.api_error import ApiError
-from kl_core.emulator.following import Following, Ids
+from kl_core.emulator.following import Following, Ids, Whole
 from kl_core.emulator.spelling import Spelling
 from kl_core.errors import ModelError
 from kl_core.models.load import LoadedModel, ModelSpec, encode_prompt, encode_text, load_model
@@ -97,10 +97,57 @@ class TinyModel:
             _remember(self._memo, ids, found, self._room)
             return found
 
-    def _compute(self, ids: Ids) -> Following:
-        import torch
+    @property
+    def bos(self) -> int | None:
+        """The id that texts begin with; None for none."""
+        found = self.load()[0].tokenizer.bos_token_id
+        return None if found is None else int(found)
 
-        loaded, runner = self.load()
+    @property
+    def positions(self) -> int | None:
+        """Longest context in tokens; None for no limit."""
+        return self.load()[1].limits.positions
+
+    def closed(self, prompt: Prompt) -> Ids:
+        """The templated prompt with its last turn over, the assistant's next.
+
+        Raises:
+            ApiError: 400, the chat template refuses the turns.
+        """
+        with self._lock:
+            tokenizer = self.load()[0].tokenizer
+            turns = [{"role": turn.role, "content": turn.content} for turn in prompt]
+            try:
+                encoded = tokenizer.apply_chat_template(
+                    turns, add_generation_prompt=True, tokenize=True, return_dict=True
+                )
+            except Exception as error:
+                raise ApiError(400, str(error)) from error
+            return tuple(int(number) for number in encoded["input_ids"])
+
+    def encode(self, text: str, special: bool) -> Ids:
+        """By the model's own tokenizer, with what it adds of its own if `special`."""
+        with self._lock:
+            tokenizer = self.load()[0].tokenizer
+            found = tokenizer(text, add_special_tokens=special)["input_ids"]
+            return tuple(int(number) for number in found)
+
+    def whole(self, ids: Ids, top: int) -> Whole:
+        """One forward pass, whatever the length; what follows the text is remembered.
+
+        Raises:
+            ApiError: 400, more tokens than the model has positions.
+        """
+        from kl_core.emulator.whole import whole_of
+
+        with self._lock:
+            _, runner = self.load()
+            self._require_room(ids, runner)
+            found = whole_of(runner, ids, top)
+            _remember(self._memo, ids, found.after, self._room)
+            return found
+
+    def _require_room(self, ids: Ids, runner: Runner) -> None:
         most = runner.limits.positions
         if most is not None and len(ids) > most:
             raise ApiError(
@@ -108,6 +155,12 @@ class TinyModel:
                 f"The input token count ({len(ids)}) exceeds the maximum number of tokens "
                 f"allowed ({most}).",
             )
+
+    def _compute(self, ids: Ids) -> Following:
+        import torch
+
+        loaded, runner = self.load()
+        self._require_room(ids, runner)
         with torch.inference_mode():
             states = runner.body.last_states(torch.tensor([ids], device=loaded.model.device))
             values = torch.log_softmax(runner.head.logits(states), 1)[0].numpy()

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from kl_core.errors import InputError
 from kl_core.formats.numbers import number
+from kl_core.records import Prompt, prompt_text
 
 ScoreType = Literal["kl", "normalized"]
 
@@ -59,6 +60,14 @@ def tokens_object(bounds: Bounds, entries: list[dict[str, Any]]) -> dict[str, An
         "num_entries": len(ranked),
         "entries": [row | {name: number(row[name]) for name in figures} for row in ranked],
     }
+
+
+def prompt_keys(prompt: Prompt) -> dict[str, Any]:
+    """The prompt of an entry: one string, and its turns where that does not tell them."""
+    shown: dict[str, Any] = {"prompt": prompt_text(prompt)}
+    if len(prompt) == 1 and prompt[0].role == "user":
+        return shown
+    return shown | {"messages": [{"role": m.role, "content": m.content} for m in prompt]}
 
 
 def prefix_text(texts: Sequence[str], data: Sequence[bytes | None]) -> str:

@@ -9,8 +9,25 @@ from typing import Any, Literal
 import msgspec
 
 from kl_core.errors import InputError
+from kl_core.formats.sampling_checks import problems
+from kl_core.formats.sampling_yaml import YamlProblem, readable, yaml_value
 
 Api = Literal["openai", "gemini", "local"]
+_DECIDING = (
+    "base_url",
+    "providers",
+    "reasoning",
+    "continue_by",
+    "tokenizer",
+    "project_id",
+    "location",
+    "extra_body",
+    "revision",
+    "dtype",
+    "adapter",
+    "chat_template",
+    "raw",
+)
 JUDGE_TEMPLATE = """\
 Two writers continued the same answer to the same question. Which continuation is better?
 
@@ -162,26 +179,44 @@ class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     judge: JudgeConfig | None = None
 
 
-def read_config(path: Path) -> SamplingConfig:
+def read_config(path: Path, *, from_tokens: bool | None = None) -> SamplingConfig:
     """Read and check a configuration.
+
+    Args:
+        from_tokens: as for `problem_of`.
 
     Raises:
         InputError: no such file, no YAML, an unknown or impossible field: one sentence.
     """
     try:
-        text = path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"the configuration {path} cannot be read ({error.strerror})") from error
+    return parse_config(data, str(path), from_tokens=from_tokens)
+
+
+def parse_config(
+    data: bytes | str, shown: str, *, from_tokens: bool | None = None
+) -> SamplingConfig:
+    """The same from YAML text.
+
+    Args:
+        shown: what the text is called in messages.
+
+    Raises:
+        InputError: as read_config.
+    """
     try:
-        config = msgspec.yaml.decode(text, type=SamplingConfig)
+        values = yaml_value(data)
+        config = msgspec.convert(values, SamplingConfig)
+    except YamlProblem as error:
+        raise InputError(f"{shown}: {error}") from error
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is not YAML: {said}") from error
-    problem = problem_of(config)
+        # from None: the cause may hold what was written in place of a name, such as a key
+        raise InputError(f"{shown}: {readable(str(error), SamplingConfig)}") from None
+    problem = problem_of(config, from_tokens=from_tokens)
     if problem:
-        raise InputError(f"{path}: {problem}")
+        raise InputError(f"{shown}: {problem}")
     return config
 
 
@@ -212,6 +247,30 @@ def _bare(values: Any, record: Any) -> Any:
     return found
 
 
-def problem_of(config: SamplingConfig) -> str | None:
-    """What cannot be in a configuration whose fields are well formed, None where all is well."""
-    raise NotImplementedError
+def problem_of(config: SamplingConfig, *, from_tokens: bool | None = None) -> str | None:
+    """What cannot be in a configuration whose fields are well formed, None where all is well.
+
+    Args:
+        from_tokens: whether started answers take the place of prompts; None where not known.
+    """
+    return next(problems(config, from_tokens), None)
+
+
+def settled(config: SamplingConfig, model: ModelConfig) -> ModelConfig:
+    """The model with the settings for all models where it has none of its own."""
+    shared = ("samples", "max_tokens", "temperature", "top_p", "top_logprobs")
+    missing = [name for name in shared if getattr(model, name) is None]
+    return msgspec.structs.replace(model, **{name: getattr(config, name) for name in missing})
+
+
+def sampling_of(config: SamplingConfig, model: ModelConfig) -> dict[str, Any]:
+    """What decides which responses a model gives to a prompt, for the files of responses.
+
+    Without the number of samples, prices and names; without what is at its default.
+    """
+    whole = settled(config, model)
+    numbers = ("max_tokens", "temperature", "top_p", "top_logprobs")
+    found = {"api": whole.api} | {name: getattr(whole, name) for name in numbers}
+    found |= {} if config.seed is None else {"seed": config.seed}
+    bare: dict[str, Any] = _bare(msgspec.to_builtins(whole), whole)
+    return found | {name: bare[name] for name in _DECIDING if name in bare}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kl_core.errors import RunError
-from kl_core.jobs import batch, compare, import_run, prefill, score
+from kl_core.jobs import batch, compare, endpoint, import_run, prefill, sample, score
+from kl_core.jobs.endpoint_options import EndpointOptions
 from kl_core.jobs.gemini_job import GeminiRequest
 from kl_core.jobs.gemini_options import AskOptions, BatchOptions, PoolOptions, SpendOptions
 from kl_core.jobs.scoring import ScoringOptions
@@ -16,6 +17,7 @@ from kl_core.jobs.worker import Worker
 from kl_core.models.load import ModelSpec
 from kl_core.store import runs
 
+PRINTS = ("fingerprint", "against_fingerprint")
 Options = TypeVar("Options", BatchOptions, PoolOptions, SpendOptions)
 
 
@@ -27,12 +29,14 @@ def work_of(run_dir: Path) -> Callable[[Worker], None]:
     """
     params = runs.read_params(run_dir)
     request: dict[str, Any] = params.get("request") or {}
-    if "input_dir" not in request:
+    if "fingerprint" not in request:
         raise RunError(f"run {run_dir.name} ended before it began; start it anew")
-    frozen, _, work = _prepare(str(params["kind"]), request, params.get("settings") or {})
-    if frozen["fingerprint"] != request.get("fingerprint"):
+    kind = str(params["kind"])
+    frozen, _, work = _prepare(kind, request, params.get("settings") or {})
+    changed = [name for name in PRINTS if frozen.get(name) != request.get(name)]
+    if changed:
         raise RunError(
-            f"the files in {request['input_dir']} have changed since run {run_dir.name} began; "
+            f"the files in {_place(request)} have changed since run {run_dir.name} began; "
             "start a new run"
         )
     if frozen.get("base_url") != request.get("base_url"):
@@ -48,8 +52,9 @@ def _prepare(
     kind: str, request: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
     if kind == "import":
-        folder = Path(request["input_dir"])
-        return import_run.prepare(import_run.ImportRequest(folder, request["pattern"]))
+        folder, against = Path(request["input_dir"]), request.get("against")
+        other = Path(against) if against else None
+        return import_run.prepare(import_run.ImportRequest(folder, request["pattern"], other))
     if kind == "prefill":
         options, spend = AskOptions.thawed(request), _of(SpendOptions, settings)
         pool = _of(PoolOptions, settings)
@@ -58,6 +63,12 @@ def _prepare(
         options, spend = AskOptions.thawed(request), _of(SpendOptions, settings)
         places, pool = _of(BatchOptions, request), _of(PoolOptions, settings)
         return batch.prepare(GeminiRequest(options, pool, spend), places)
+    if kind == "sample":
+        return sample.prepare(sample.thawed(request, settings))
+    if kind == "endpoint":
+        spend, pool = _of(SpendOptions, settings), _of(PoolOptions, settings)
+        asked = EndpointOptions.thawed(request)
+        return endpoint.prepare(endpoint.EndpointRequest(asked, pool, spend))
     if kind not in ("score", "compare"):
         raise RunError(f"a run of kind {kind!r} cannot be resumed by this version")
     scoring = ScoringOptions.thawed(request)
@@ -65,6 +76,13 @@ def _prepare(
         return score.prepare(score.ScoreRequest(scoring, ModelSpec(**request["model"])))
     models = ModelSpec(**request["model1"]), ModelSpec(**request["model2"])
     return compare.prepare(compare.CompareRequest(scoring, *models))
+
+
+def _place(request: dict[str, Any]) -> str:
+    """Where a run's input is."""
+    prompts = (request.get("config") or {}).get("prompts") or {}
+    found = request.get("input_dir") or request.get("from_tokens") or prompts.get("file")
+    return str(found or "its configuration")
 
 
 def _of(kind: type[Options], values: dict[str, Any]) -> Options:

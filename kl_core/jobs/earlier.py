@@ -30,16 +30,25 @@ class Earlier:
         self.problems = problems
 
     @classmethod
-    def open(cls, root: Path, request: dict[str, Any]) -> Earlier:
+    def open(
+        cls,
+        root: Path,
+        request: dict[str, Any],
+        kinds: tuple[str, ...] = KINDS,
+        same: tuple[str, ...] = SAME,
+    ) -> Earlier:
         """The journals of all finished runs that asked the same model in the same way.
 
         One that cannot be read is left out, and stands in `problems`.
+
+        Args:
+            kinds: of the runs; same: what their requests have in common.
         """
         earlier = cls({}, [])
         for info in runs.list_runs(root):
             path = info.path / JOURNAL
-            same = all(info.request.get(name) == request.get(name) for name in SAME)
-            if info.kind in KINDS and info.state == "done" and same and path.is_file():
+            alike = all(info.request.get(name) == request.get(name) for name in same)
+            if info.kind in kinds and info.state == "done" and alike and path.is_file():
                 try:
                     earlier._journals[info.path.name] = Journal.open_readonly(path)
                 except RunError as error:

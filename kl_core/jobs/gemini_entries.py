@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kl_core.formats.kl_results import ResultWriter
+from kl_core.jobs.finishing import Finishing
 from kl_core.jobs.reading import Input, Numbered, numbered
 from kl_core.jobs.worker import Worker
 from kl_core.records import ScoredEntry
@@ -20,8 +20,6 @@ from kl_core.sources.budget import (
 from kl_core.sources.calls import Context
 from kl_core.sources.contexts import PreparedEntry, prepared
 from kl_core.sources.remote import Assembler, Lookup
-
-FLUSH_EVERY_S = 3.0  # results fill in on the page about so often
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +96,8 @@ def contexts_at(
     return tuple(found.values())
 
 
-class Finisher:
-    """Turns answered items into scored entries: result files, parts, problems.
+class Finisher(Finishing):
+    """Turns answered items into scored entries.
 
     Args:
         look_up: the journal.
@@ -108,24 +106,14 @@ class Finisher:
     def __init__(
         self, worker: Worker, writer: ResultWriter | None, assembler: Assembler, look_up: Lookup
     ) -> None:
-        self._worker = worker
-        self._writer = writer
+        super().__init__(worker, writer)
         self._assembler = assembler
         self._look_up = look_up
-        self._flushed = time.monotonic()
-        self.prompts = 0
 
     def __call__(self, item: Item, failures: Mapping[bytes, str]) -> None:
         """One item whose calls are over; its result is on disk soon after."""
         scored = self._scored(item, failures)
-        if self._writer is not None:
-            self._writer.write(scored)
-        self._worker.parts.add_problems(self._assembler.problems())
-        self._worker.parts.add(item.prompt_id, item.numbered.first_response_id, scored)
-        self.prompts += 1
-        if time.monotonic() - self._flushed > FLUSH_EVERY_S:
-            self._worker.parts.flush()
-            self._flushed = time.monotonic()
+        self.write(item.numbered, scored, self._assembler.problems())
 
     def look(self, item: Item, failures: Mapping[bytes, str]) -> ScoredEntry:
         """The entry as known so far; nothing is written, and no problem noted."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kl_core.errors import InputError
+from kl_core.jobs.frozen import freeze, thaw
 from kl_core.jobs.reading import Input, open_input
 
 TOP_LOGPROBS = 20
@@ -55,23 +56,13 @@ class AskOptions:
 
     def frozen(self, source: Input) -> dict[str, Any]:
         """As JSON; equal paths are equal however they were typed."""
-        return asdict(self) | {
-            "input_dir": str(self.input_dir.resolve()),
-            "output_dir": str(self.output_dir.resolve()) if self.output_dir else None,
-            "base_url": self.base_url.rstrip("/") if self.base_url else None,
-            "fingerprint": source.fingerprint,
-        }
+        address = self.base_url.rstrip("/") if self.base_url else None
+        return freeze(self, source) | {"base_url": address}
 
     @classmethod
     def thawed(cls, request: dict[str, Any]) -> AskOptions:
         """The options of a frozen request."""
-        values = {field.name: request[field.name] for field in fields(cls)}
-        output = values["output_dir"]
-        paths = {
-            "input_dir": Path(values["input_dir"]),
-            "output_dir": Path(output) if output else None,
-        }
-        return cls(**values | paths)
+        return thaw(cls, request)
 
     @property
     def title(self) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -13,16 +11,12 @@ from kl_core.errors import ModelError, RunError
 from kl_core.jobs.gemini_calls import Remote
 from kl_core.jobs.gemini_entries import Item
 from kl_core.jobs.gemini_plan import Probed
+from kl_core.jobs.patience import patiently
 from kl_core.jobs.worker import Worker
 from kl_core.sources.calls import Answer, Ask, CallError, Context
 from kl_core.sources.journal import Journal
 from kl_core.sources.probe import ProbePoint, choose_point, literal_warning
-from kl_core.sources.retries import RetryPolicy, Tries
 from kl_core.store import runs
-
-LOCAL_RETRIES = 2  # of a probe that finds nobody listening on this machine
-SLICE_S = 0.2  # a cancel waits so long
-T = TypeVar("T")
 
 
 def probe(
@@ -132,28 +126,7 @@ async def _ask_once(
     worker: Worker, remote: Remote, ask: Ask[Context], context: Context
 ) -> tuple[Answer, float]:
     """One answer, however many calls it takes, and how long the last one took."""
-    tries = Tries(RetryPolicy(remote.pool.max_retries), "probe", time.monotonic())
-    while True:
-        began = time.monotonic()
-        try:
-            answer = await _watched(worker, ask(context))
-        except CallError as error:
-            wait = tries.wait_after(error, time.monotonic())
-            nobody = error.kind == "connection" and remote.endpoint.loopback
-            if wait is None or (nobody and tries.made > LOCAL_RETRIES):
-                raise
-            await _watched(worker, asyncio.sleep(wait))
-        else:
-            took = time.monotonic() - began
-            return msgspec.structs.replace(answer, attempts=tries.made + 1), took
-
-
-async def _watched(worker: Worker, work: Coroutine[Any, Any, T]) -> T:
-    """Wait for something, giving in to a cancel meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait({task}, timeout=SLICE_S))[0]:
-            worker.check_cancel()
-        return task.result()
-    finally:
-        task.cancel()
+    answer, attempts, took = await patiently(
+        worker, lambda: ask(context), remote.pool.max_retries, remote.endpoint.loopback
+    )
+    return msgspec.structs.replace(answer, attempts=attempts), took

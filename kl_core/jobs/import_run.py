@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kl_core.jobs.import_against import prepare_against
 from kl_core.jobs.reading import Input, Numbered, numbered, open_input
 from kl_core.jobs.worker import Worker
 from kl_core.measures import unscored
@@ -15,10 +16,15 @@ from kl_core.records import Entry, ScoredEntry
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What to import."""
+    """What to import.
+
+    Attributes:
+        against: responses of another model to the same prompts, for a free comparison.
+    """
 
     input_dir: Path
     pattern: str | None = None
+    against: Path | None = None
 
     def frozen(self, source: Input) -> dict[str, Any]:
         """What makes two imports the same run."""
@@ -35,6 +41,8 @@ def prepare(request: ImportRequest) -> tuple[dict[str, Any], str, Callable[[Work
     Raises:
         InputError: nothing to read there.
     """
+    if request.against is not None:
+        return prepare_against(request.input_dir, request.pattern, request.against)
     source = open_input(request.input_dir, request.pattern)
     title = f"import of {request.input_dir.resolve().name}"
     return request.frozen(source), title, lambda worker: import_files(source, worker)

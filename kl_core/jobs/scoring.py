@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kl_core.formats.kl_results import ResultNames, ResultWriter
 from kl_core.formats.reader import read_file
+from kl_core.jobs.frozen import freeze, thaw
 from kl_core.jobs.reading import Input, Numbered, as_entry, numbered
 from kl_core.jobs.worker import Worker
 from kl_core.records import Entry, ProblemLog
@@ -43,24 +44,12 @@ class ScoringOptions:
 
     def frozen(self, source: Input) -> dict[str, Any]:
         """What makes two runs the same, as JSON; equal paths are equal however they were typed."""
-        return asdict(self) | {
-            "input_dir": str(self.input_dir.resolve()),
-            "output_dir": str(self.output_dir.resolve()) if self.output_dir else None,
-            "fingerprint": source.fingerprint,
-        }
+        return freeze(self, source)
 
     @classmethod
     def thawed(cls, request: dict[str, Any]) -> ScoringOptions:
         """The options of a frozen request."""
-        values = {field.name: request[field.name] for field in fields(cls)}
-        output = values["output_dir"]
-        return cls(
-            **values
-            | {
-                "input_dir": Path(values["input_dir"]),
-                "output_dir": Path(output) if output else None,
-            }
-        )
+        return thaw(cls, request)
 
     @property
     def title(self) -> str:

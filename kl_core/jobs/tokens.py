@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 
 from kl_core.errors import InputError
-from kl_core.formats.high_tokens import Bounds, ScoreType, prefix_text, tokens_object
+from kl_core.formats.high_tokens import (
+    Bounds,
+    ScoreType,
+    prefix_text,
+    prompt_keys,
+    tokens_object,
+)
 from kl_core.formats.reader import read_entries
 from kl_core.numeric.divergence import normalized_kl
-from kl_core.records import ProblemLog, ScoredEntry, ScoredResponse, prompt_text
+from kl_core.records import ProblemLog, ScoredEntry, ScoredResponse
 from kl_core.store.schema import NORMALIZED_MIN_KL
 
 
@@ -76,7 +82,7 @@ def _of_response(
     texts, data = [token.text for token in tokens], [token.data for token in tokens]
     for index in chosen.tolist():
         yield {
-            "prompt": prompt_text(entry.entry.prompt),
+            **prompt_keys(entry.entry.prompt),
             "prefix_response": prefix_text(texts[:index], data[:index]),
             "token": tokens[index].text,
             "score": float(score[index]),

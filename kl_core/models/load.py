@@ -5,6 +5,7 @@ Importing this module is cheap: torch and transformers are imported by `load_mod
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ __all__ = [
     "encode_prompt",
     "encode_text",
     "load_model",
+    "load_tokenizer",
     "vocabulary_pieces",
 ]
 
@@ -105,6 +107,30 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     return LoadedModel(model, tokenizer, identity, spec)
 
 
+def load_tokenizer(spec: ModelSpec) -> LoadedModel:
+    """A model's tokenizer and chat template without its weights: `model` is None.
+
+    For models that run elsewhere. `identity` holds the name, the sizes of the vocabulary, and
+    a hash of it.
+
+    Raises:
+        ModelError: as load_model.
+    """
+    check_spec(spec, weights=False)
+    _quiet()
+    tokenizer = _load_tokenizer(spec)
+    if spec.chat_template is not None:
+        tokenizer.chat_template = read_chat_template(spec.chat_template)
+    vocabulary = repr(sorted(tokenizer.get_vocab().items())).encode("utf-8", "surrogatepass")
+    identity = {
+        "name": spec.model,
+        "revision": spec.revision,
+        "tokenizer_size": len(tokenizer),
+        "tokenizer_hash": f"sha256:{hashlib.sha256(vocabulary).hexdigest()}",
+    }
+    return LoadedModel(None, tokenizer, identity, spec)
+
+
 def _quiet() -> None:
     """No progress bars and no retry warnings: runs have their own progress and errors."""
     from transformers.utils import logging as transformers_logging
@@ -113,8 +139,11 @@ def _quiet() -> None:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def check_spec(spec: ModelSpec) -> None:
+def check_spec(spec: ModelSpec, weights: bool = True) -> None:
     """Refuse what can be refused without loading anything; no torch is imported.
+
+    Args:
+        weights: False where only the tokenizer is wanted.
 
     Raises:
         ModelError: a number type that is not known, options that exclude each other, or a
@@ -128,7 +157,7 @@ def check_spec(spec: ModelSpec) -> None:
     folder = Path(spec.model).expanduser()
     if looks_local and not folder.is_dir():
         raise ModelError(f"There is no model folder {spec.model}; check the path.")
-    if folder.is_dir() and not (folder / "config.json").is_file():
+    if weights and folder.is_dir() and not (folder / "config.json").is_file():
         raise ModelError(
             f"{spec.model} holds no config.json; give the folder that a model was saved to."
         )

@@ -48,6 +48,7 @@ def sample(
     temperature: float,
     top_k_logprobs: int,
     seed: int,
+    top_p: float = 1.0,
 ) -> list[Sampled]:
     """Sample n responses to one prompt, together.
 
@@ -59,6 +60,8 @@ def sample(
         temperature: divides the logits for the draw only; 0 takes the likeliest token.
         top_k_logprobs: length of the top lists that are recorded.
         seed: the same seed, n and model give the same responses.
+        top_p: draw from the likeliest tokens that together have at least this probability at
+            the temperature; 1 draws from all.
 
     Raises:
         ModelError: an empty prompt, or one that fills the model's context.
@@ -77,7 +80,7 @@ def sample(
         drawn = torch.empty(0, dtype=torch.int64)
         for at in range(steps):
             logits = runner.head.logits(step(drawn))
-            drawn = _draw(logits, temperature, generator)
+            drawn = _draw(logits, temperature, generator, top_p)
             none = drawn.new_empty(n, 0)
             stats = row_stats(logits, drawn, none, table.top_ids.shape[1])
             store_rows(table, np.arange(n) * steps + at, stats)
@@ -115,11 +118,26 @@ def _room(runner: Runner, prompt_ids: tuple[int, ...]) -> int:
     return 2**31 if positions is None else positions - len(prompt_ids) + 1
 
 
-def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def _draw(
+    logits: Tensor, temperature: float, generator: torch.Generator, top_p: float = 1.0
+) -> Tensor:
     if temperature == 0:
         return logits.argmax(1)
     probabilities = torch.softmax(logits.double().cpu() / temperature, 1)
+    if top_p < 1.0:
+        probabilities = _nucleus(probabilities, top_p)
     return torch.multinomial(probabilities, 1, generator=generator)[:, 0].to(logits.device)
+
+
+def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """[n, V] with 0 outside the fewest likeliest tokens that reach top_p; one always stays.
+
+    Source: Holtzman et al. (2020), The curious case of neural text degeneration.
+    """
+    ordered, ids = probabilities.sort(1, descending=True)
+    before = ordered.cumsum(1) - ordered
+    ordered[before >= top_p] = 0.0
+    return torch.zeros_like(probabilities).scatter_(1, ids, ordered)
 
 
 def _stepper(runner: Runner, model: Any, prompt_ids: tuple[int, ...], n: int) -> Step:

@@ -19,10 +19,17 @@ def encode_prompt(loaded: LoadedModel, prompt: Prompt) -> tuple[int, ...]:
     the template's generation prompt; the template writes its own bos. Raw: the plain
     text (turns labelled when there are several) and the bos, if the tokenizer adds one.
 
+    A last turn of the assistant is a started answer: the ids of the turns before it, then
+    its text encoded on its own, to the last blank. A template is never given it, because
+    many strip what an assistant said, and a response's text is encoded on its own too.
+
     Raises:
         ModelError: no chat template and not raw, or the template refuses the messages.
     """
     spec = loaded.spec
+    if prompt and prompt[-1].role == "assistant":
+        begun = encode_text(loaded, prompt[-1].content) if prompt[-1].content else ()
+        return encode_prompt(loaded, prompt[:-1]) + begun
     if spec.raw:
         return _encode_raw(loaded.tokenizer, prompt_text(prompt))
     if not loaded.tokenizer.chat_template:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kl_core.errors import InputError
@@ -59,15 +59,18 @@ class PreparedEntry:
                     yield context
 
 
-def prepared(entry: Entry) -> PreparedEntry:
+def prepared(entry: Entry, check: Callable[[Prompt], object] = prompt_body) -> PreparedEntry:
     """The calls of an entry.
 
     A position is asked with the text before it, made of the tokens' own bytes. Positions
     inside a character, after a special token, or after bytes that nobody knows cannot be
     sent as text; positions that model 1 left without a list are not worth a call.
+
+    Args:
+        check: raises InputError for a prompt that the API would not take.
     """
     try:
-        prompt_body(entry.prompt)
+        check(entry.prompt)
     except InputError as error:
         none = tuple(_nothing(response, str(error)) for response in entry.responses)
         return PreparedEntry(entry, none, str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -17,19 +18,20 @@ def dist_of(
     """Top-k first, then what else is known: the candidates asked for, the chosen token.
 
     Args:
-        row: the position.
-        wanted: [T, m] ids whose log-probabilities were asked for, -1 for none.
+        row: the position; ids of -1 fill a list that is shorter than others, at its end.
+        wanted: [T, m] ids whose log-probabilities were asked for, -1 for none; a NaN in
+            `scores.wanted` is one the model did not tell.
     """
-    ids = scores.top_ids[row].tolist()
-    logprobs = scores.top_logprobs[row].tolist()
+    ids = [number for number in scores.top_ids[row].tolist() if number >= 0]
     listed = len(ids)
+    logprobs = scores.top_logprobs[row].tolist()[:listed]
     known = set(ids)
     extras: list[tuple[int, float]] = []
     if wanted is not None:
         extras = list(zip(wanted[row].tolist(), scores.wanted[row].tolist(), strict=True))
     extras.append((chosen_id, float(scores.chosen[row])))
     for number, logprob in extras:
-        if number >= 0 and number not in known:
+        if number >= 0 and number not in known and not math.isnan(logprob):
             known.add(number)
             ids.append(number)
             logprobs.append(logprob)

@@ -70,8 +70,19 @@ class GeminiClient:
         """
         try:
             body = request_body(context, self._settings)
+        except InputError as error:
+            raise CallError("bad prompt", str(error), "refused") from None
+        return read_reply(await self.post(body), self._settings)
+
+    async def post(self, body: Json) -> Json:
+        """Send one generateContent body; the reply as it came.
+
+        Raises:
+            CallError: whatever went wrong, sorted by what to do about it.
+        """
+        try:
             sent = msgspec.json.encode(body)
-        except (InputError, ValueError) as error:
+        except ValueError as error:
             raise CallError("bad prompt", str(error), "refused") from None
         try:
             reply = self._decoder.decode(await self._send(body, sent))
@@ -82,7 +93,7 @@ class GeminiClient:
             raise sorted_out from None
         if not isinstance(reply, dict):
             raise CallError("not JSON", "the reply was no JSON object", "again")
-        return read_reply(reply, self._settings)
+        return reply
 
     async def close(self) -> None:
         """Close all connections."""

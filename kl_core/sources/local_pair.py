@@ -25,9 +25,9 @@ from kl_core.records import (
     TokenDist,
     with_error,
 )
+from kl_core.sources.by_ids import NO_CONTEXT
 from kl_core.sources.context import display_name, grouped, require_template, vocabulary_of
 from kl_core.sources.dists import dist_of
-from kl_core.sources.local import NO_CONTEXT
 
 Ids = tuple[int, ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kl_core.errors import InputError
-from kl_core.records import NOT_ASKED
+from kl_core.records import LEFT_OUT
 from kl_core.store.aggregate import SCALED
 from kl_core.store.query import Query
 
@@ -14,7 +14,7 @@ def values_query(prompt_id: int, measure: str) -> Query:
     """(slot, response_id, tokens, values, asked) of a prompt's responses, by slot.
 
     `values` holds the measure at each position in order, signs kept, `asked` whether model 2
-    was asked there; null for a response without tokens.
+    was asked there, or came there by itself; null for a response without tokens.
 
     Raises:
         InputError: no such measure.
@@ -24,7 +24,7 @@ def values_query(prompt_id: int, measure: str) -> Query:
     sql = f"""SELECT r.slot, r.response_id, r.tokens,
             list(({_VALUES[measure]})::DOUBLE ORDER BY t.position)
               FILTER (WHERE t.position IS NOT NULL) AS values,
-            list(t.reason IS DISTINCT FROM '{NOT_ASKED}' ORDER BY t.position)
+            list(coalesce(t.reason NOT IN {LEFT_OUT}, true) ORDER BY t.position)
               FILTER (WHERE t.position IS NOT NULL) AS asked
         FROM responses r LEFT JOIN tokens t USING (response_id)
         WHERE r.prompt_id = ? AND r.slot >= 0

@@ -147,7 +147,7 @@ def _entries(heads: list[dict[str, Any]], tokens: dict[int, pa.Table]) -> Iterat
             first["file"],
             first["entry"],
             first["entries_in_file"],
-            _prompt(first["prompt_json"]),
+            read_prompt_json(first["prompt_json"]),
             first["model1"],
             tuple(one.response for one in scored),
         )
@@ -155,7 +155,8 @@ def _entries(heads: list[dict[str, Any]], tokens: dict[int, pa.Table]) -> Iterat
         yield ScoredEntry(entry, first["model1"], first["model2"], scored, estimate)
 
 
-def _prompt(text: str) -> Prompt:
+def read_prompt_json(text: str) -> Prompt:
+    """The turns of a run's column `prompt_json`."""
     return tuple(Message(turn["role"], turn["content"]) for turn in json.loads(text))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kl_core.store import queries, runs, spending
 from kl_core.store.prompt_titles import last_user_message
 from kl_core.store.query import Cursor
+from kl_core.store.sampled import read_sampled
 
 TOP_PROMPTS = 10
 _FIGURES = {
@@ -63,6 +65,12 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
         k = info.request.get("top_prompts")
         result["searched_for"] = k
         result["top_prompts"] = _top_prompts(cursor, max(TOP_PROMPTS, (k or 0) + 1))
+    if against := info.request.get("against"):
+        result["against"] = against
+        result["shared_contexts"] = runs.read_params(run_dir).get("shared_contexts")
+    if info.kind == "sample":
+        result["output_dir"] = info.request.get("output_dir")
+        result["models"] = [asdict(model) for model in read_sampled(run_dir)]
     rows = queries.problems(cursor, limit=2**62).to_pylist()
     result["problems"] = [
         {"file": r["file"], "where": r["place"], "reason": r["reason"], "hint": r["hint"]}

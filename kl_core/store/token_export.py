@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from kl_core.errors import RunError
-from kl_core.formats.high_tokens import Bounds, ScoreType, prefix_text, tokens_object
+from kl_core.formats.high_tokens import (
+    Bounds,
+    ScoreType,
+    prefix_text,
+    prompt_keys,
+    tokens_object,
+)
 from kl_core.formats.result_names import result_name
 from kl_core.records import Entry
 from kl_core.store import restore
@@ -45,7 +51,7 @@ def chosen_query(asked: Bounds) -> Query:
     """
     asked.check()
     within, arguments = _within(asked)
-    sql = f"""SELECT r.prompt, t.token, t.{asked.score} AS score, t.kl, t.entropy1, t.entropy2,
+    sql = f"""SELECT r.prompt_json, t.token, t.{asked.score} AS score, t.kl, t.entropy1, t.entropy2,
                      r.file, r.entry, r.entries_in_file, r.slot, t.position, t.response_id
               FROM tokens t JOIN responses r USING (response_id)
               WHERE {within} ORDER BY t.response_id, t.position"""
@@ -102,7 +108,7 @@ def _within(asked: Bounds) -> tuple[str, tuple[float, ...]]:
 
 def _entry(row: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {
-        "prompt": row["prompt"],
+        **prompt_keys(restore.read_prompt_json(row["prompt_json"])),
         "prefix_response": prefix,
         "token": row["token"],
         "score": row["score"],

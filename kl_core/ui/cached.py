@@ -88,6 +88,15 @@ def request(run_dir: Path) -> dict[str, Any]:
     return runs.run_info(run_dir).request
 
 
+def shared_contexts(run_dir: Path) -> int | None:
+    """How many different contexts a free comparison compared; None for other runs and live ones.
+
+    Raises:
+        RunError: its params.json is unreadable.
+    """
+    return runs.read_params(run_dir).get("shared_contexts")
+
+
 def scales(run_dir: Path) -> dict[str, dict[str, float | None]]:
     """Measure → quantiles over the run, read once a version."""
     return _scales(str(run_dir), version(run_dir))

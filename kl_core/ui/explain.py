@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kl_core.records import NOT_ASKED
-from kl_core.ui import explain_kinds, panel_terms
+from kl_core.ui import explain_kinds, panel_terms, shared
 from kl_core.ui.estimates import NOT_DRAWN
 from kl_core.ui.explain_kinds import Around
 from kl_core.ui.figures import at_least, down, nats, nearest, ordinal
@@ -46,6 +46,8 @@ def _headline(token: dict[str, Any], measure: str, around: Around, not_asked: st
         ]
     if kl is None and token["reason"] == NOT_ASKED:
         return [("Model 2 was not asked here: ", True), (not_asked, False)]
+    if kl is None and (said := shared.why(token["reason"])):
+        return said
     if kl is None:
         reason = token["reason"] or "the two sides could not be aligned here"
         bound = f" Certainly it is ≥ {at_least(lower)} nats." if lower is not None else ""

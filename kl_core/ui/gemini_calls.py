@@ -18,11 +18,18 @@ from kl_core.ui import figures, gemini_demo, visible
 from kl_core.ui.gemini_money import money
 from kl_core.ui.markup import inert
 
+_KINDS = ("prefill", "batch", "endpoint", "sample")
+COUNTED = ("calls", "requests", "rows")
+"""Units of a status that are calls."""
 _COUNTS = ("requests", "succeeded", "failed")
 _OVER = ("succeeded", "failed", "cancelled", "expired", "partially succeeded")
 _STAGES = {
     "waiting for batch jobs": "Waiting for batch jobs",
     "scoring": "Scoring the answers",
+    "reading prompts": "Reading the prompts",
+    "looking at what is there": "Looking at what is there already",
+    "probing the models": "Asking each model for one sample",
+    "sampling": "Sampling",
     "building the database": "Building the database",
 }
 _ASKED_AGAIN = " until you resume (in finished prompts for good)"
@@ -34,7 +41,7 @@ _HELP = (
 
 def concerns(run_dir: Path) -> bool:
     """Whether a run makes calls."""
-    return "-prefill-" in run_dir.name or "-batch-" in run_dir.name
+    return any(f"-{kind}-" in run_dir.name for kind in _KINDS)
 
 
 def headline(run_dir: Path, status: Status) -> str:
@@ -87,8 +94,8 @@ def lines(
         total: calls of the whole run, where that is known.
         local: a server on this machine was asked, which charges nothing.
     """
-    told = status.active and status.unit in ("calls", "rows")  # the status says number and rate
-    said = [_counts(stats, told, status, total), _errors(stats, plan, status)]
+    told = status.active and status.unit in COUNTED  # the status says number and rate
+    said = [_counts(stats, told, status, total, plan), _errors(stats, plan, status)]
     said += [_money(stats, plan, status, local), _speed(stats, told) if status.active else ""]
     return [line for line in said if line]
 
@@ -170,14 +177,18 @@ def _answered(stats: CallStats, total: int | None) -> str:
     return figures.counted(stats.made, "call")
 
 
-def _counts(stats: CallStats, told: bool, status: Status, total: int | None) -> str:
+def _counts(
+    stats: CallStats, told: bool, status: Status, total: int | None, plan: CallPlan | None
+) -> str:
+    sampled = plan is not None and plan.mode == "sample"
+    missing = "their responses are missing" if sampled else "their positions have no value"
     parts = []
     if stats.made and not told:
         parts.append(f"{_answered(stats, None if status.state == 'done' else total)} answered")
     if stats.reused:
         parts.append(f"{figures.count(stats.reused)} taken from finished runs")
     if stats.failed:
-        lost = f"{figures.count(stats.failed)} given up: their positions have no value"
+        lost = f"{figures.count(stats.failed)} given up: {missing}"
         ended = status.state in ("cancelled", "failed", "died")
         parts.append(lost + (_ASKED_AGAIN if ended else ""))
     return " · ".join(parts)

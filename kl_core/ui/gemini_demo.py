@@ -27,12 +27,14 @@ def address_of(run_dir: Path) -> str:
 
 def is_local(run_dir: Path) -> bool:
     """Whether the run asks a server on this machine, which charges nothing."""
-    return gemini_settings.is_loopback(address_of(run_dir))
+    asked = _several(address_of(run_dir))
+    return bool(asked) and all(gemini_settings.is_loopback(address) for address in asked)
 
 
 def is_demo(address: str) -> bool:
     """Whether the demo server listens there, or did last."""
-    return bool(address) and address.rstrip("/") == launch.last_demo_address()
+    demo = launch.last_demo_address()
+    return demo is not None and demo in map(_server, _several(address))
 
 
 def revive(address: str) -> None:
@@ -44,8 +46,18 @@ def revive(address: str) -> None:
     if not is_demo(address):
         return
     found = launch.demo_server()
-    if found != address.rstrip("/"):
+    if found not in map(_server, _several(address)):
         raise RunError(
             f"the demo server was at {address} and is now at {found}, as the port was taken; "
             "begin a new run there"
         )
+
+
+def _several(address: str) -> list[str]:
+    """The addresses of a run that asks several servers."""
+    return [each for each in address.split(", ") if each]
+
+
+def _server(address: str) -> str:
+    """The server of an address; OpenAI's protocol lives below its `/v1`."""
+    return address.rstrip("/").removesuffix("/v1")

@@ -13,7 +13,7 @@ from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.store import runs, spending
 from kl_core.store.spending import CallPlan
-from kl_core.ui import figures, gemini_advice, gemini_demo, visible
+from kl_core.ui import endpoint_plan, figures, gemini_advice, gemini_demo, visible
 from kl_core.ui.gemini_money import about, cost, label, money
 
 PROBE_CALLS = 2
@@ -49,7 +49,7 @@ def card(
             st.caption(label(typed_line(plan.cost)))
         _warnings(plan)
         search = options.get("top_prompts") is not None
-        if not local:
+        if not local and plan.mode != endpoint_plan.MODE:
             vertex = bool(options.get("project_id"))
             st.caption(label(gemini_advice.advise(plan, dollars, vertex, search)))
         with st.container(horizontal=True):
@@ -95,16 +95,21 @@ def facts(
         search: for the top prompts, whose rounds mostly end before the planned calls are made.
         local: a server on this machine, which charges nothing and has no queue of days.
     """
+    by_server = plan.mode == endpoint_plan.MODE
     most = "up to " if search else ""
     approx = "≈ " if plan.calls else ""
     calls = "One for each position asked; equal ones once."
+    if by_server:
+        calls = endpoint_plan.requests_help(plan)
     if search:
         calls += " Reckoned for twice as many whole prompts as are wanted; mostly fewer are needed."
     free = "A server on this machine: nothing is charged."
     spent = money(dollars) if dollars in (None, 0) else money(dollars).replace("$", "≈ $", 1)
+    tokens = endpoint_plan.TOKENS_HELP if by_server else _TOKENS_HELP
+    name = "Requests" if by_server else "Calls"
     found = [
-        ("Calls", most + figures.count(plan.calls), calls),
-        ("Input tokens", most + approx + short(rounded(plan.input_tokens)), _TOKENS_HELP),
+        (name, most + figures.count(plan.calls), calls),
+        ("Input tokens", most + approx + short(rounded(plan.input_tokens)), tokens),
         ("Output tokens", most + short(plan.output_tokens), "One a call."),
         (
             "Cost",
@@ -149,6 +154,8 @@ def scope_line(plan: CallPlan, partial: bool = False) -> str:
     Args:
         partial: only a share of the positions is asked, or the top prompts are searched for.
     """
+    if plan.mode == endpoint_plan.MODE:
+        return endpoint_plan.scope_line(plan)
     parts = [
         figures.counted(plan.prompts, "prompt"),
         figures.counted(plan.responses, "response"),
@@ -191,6 +198,8 @@ def price_line(plan: CallPlan, edited: bool) -> str:
 
 def _probe_line(plan: CallPlan) -> str:
     took = "" if plan.latency_s is None else f", in {_latency(plan.latency_s)}"
+    if plan.mode == endpoint_plan.MODE:
+        return f"{visible.plain(plan.model, 80)} answered{took}. {endpoint_plan.gives(plan)}"
     return (
         f"{visible.plain(plan.model, 80)} answered{took}. It gives log-probabilities and continues "
         "a started answer."

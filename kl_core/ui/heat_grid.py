@@ -32,6 +32,7 @@ def build(
     tokens: Sequence[Sequence[str]] | None = None,
     low: float = 0.0,
     log: bool = False,
+    left_out: str = NOT_ASKED,
 ) -> dict[str, Any]:
     """The grid's `data`; equal arguments give equal data.
 
@@ -45,6 +46,7 @@ def build(
         tokens: token texts of each row, for the line under the pointer.
         low: size of no colour.
         log: equal ratios are equal steps of colour (ranks).
+        left_out: what to say of NOT_ASKED positions.
     """
     return {
         "id": identity,
@@ -54,6 +56,7 @@ def build(
         "top": top,
         "low": low,
         "log": log,
+        "left_out": left_out,
         "threshold": threshold,
         "signed": signed,
         "measure": measure,

@@ -143,7 +143,8 @@ class Grid {
     }
     const token = data.tokens ? ` "${data.tokens[row][at]}"` : '';
     this.said.textContent = `${data.labels[row]}, position ${at}${token}: ${data.measure} `
-      + (values[at] === null ? 'not known' : values[at] === UNASKED ? UNASKED : nats(values[at]));
+      + (values[at] === null ? 'not known' : values[at] === UNASKED ? data.left_out
+        : nats(values[at]));
   }
 
   key(e) {

@@ -11,7 +11,7 @@ import streamlit as st
 
 from kl_core.jobs import launch
 from kl_core.store.runs import RunInfo
-from kl_core.ui import estimates, figures
+from kl_core.ui import estimates, figures, shared
 from kl_core.ui.state import Explore
 from kl_core.ui.token_data import MEASURES, MeasureName, measures_for
 
@@ -67,7 +67,7 @@ def run_label(info: RunInfo, sample: bool = False, twin: bool = False) -> str:
     """
     names = [figures.model_name(name) for name in (info.model1, info.model2) if name]
     models = " → ".join(figures.shortened(name, 20) for name in names)
-    kind = "sample" if sample else info.kind
+    kind = "sample" if sample else shared.kind(info.kind, info.request)
     title = "" if len(names) == 2 or sample else figures.one_line(info.title, 44)
     state = "" if info.state == "done" else info.state
     when = info.created[:16].replace("T", " ")

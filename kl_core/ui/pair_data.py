@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from kl_core.records import NOT_ASKED as NOT_ASKED_REASON
+from kl_core.records import LEFT_OUT
 from kl_core.store.pair_figures import Figure
-from kl_core.ui import figures, visible
+from kl_core.ui import figures, shared, visible
 from kl_core.ui.pair_scale import Scale
 from kl_core.ui.token_data import (
     BREAK,
@@ -50,6 +50,7 @@ def text(tokens: pa.Table, figure: Figure, scale: Scale, identity: str) -> dict[
         "logprob1": [number(value) for value in columns["logprob1"]],
         "logprob2": None,
         "reasons": _notes(columns, figure),
+        "left_out": shared.words([*columns["reason_a"], *columns["reason_b"]]),
         "kl_sign": "",
         "signed": True,
         "sign": "",
@@ -75,7 +76,7 @@ def short(figure: Figure) -> str:
 
 def _flag(columns: dict[str, list[Any]], place: int, text: str | None) -> int:
     flag = CENSORED if columns["censored_a"][place] or columns["censored_b"][place] else 0
-    left_out = NOT_ASKED_REASON in (columns["reason_a"][place], columns["reason_b"][place])
+    left_out = columns["reason_a"][place] in LEFT_OUT or columns["reason_b"][place] in LEFT_OUT
     if left_out:  # nothing is compared here, so nothing is only bounded either
         flag = 0
     if columns["difference"][place] is None:

@@ -18,6 +18,7 @@ from kl_core.ui.markup import inert
 
 Weight = Literal["primary", "secondary"]
 BAR_PX = 72
+_PAGES = {"endpoint": "score", "sample": "sample"}  # where a plan is agreed to; else on Gemini
 POLL_S, POLL_IMPORT_S = 1.0, 0.25  # an import is often over in a second or two
 _SENTENCES = {
     "starting": "Starting the worker …",
@@ -184,7 +185,8 @@ def _left(status: Status) -> str:
     if round(status.eta_s) > 0:
         return f"about {figures.duration(status.eta_s)} left"
     last = (status.total or 0) - status.done
-    return f"waiting for the last {last:,}" if last > 0 and status.unit == "calls" else ""
+    calls = last > 0 and status.unit in gemini_calls.COUNTED  # rows have returned above
+    return f"waiting for the last {last:,}" if calls else ""
 
 
 def _buttons(run_dir: Path, status: Status, key: str, plan: bool) -> None:
@@ -198,7 +200,9 @@ def _buttons(run_dir: Path, status: Status, key: str, plan: bool) -> None:
             help="What is finished is kept.",
         )
     elif status.state == "waiting" and plan and st.button("See the plan", key=f"plan_{key}"):
-        st.switch_page("pages/gemini.py", query_params={"run": run_dir.name})
+        kind = next((kind for kind in _PAGES if f"-{kind}-" in run_dir.name), "")
+        page = f"pages/{_PAGES.get(kind, 'gemini')}.py"
+        st.switch_page(page, query_params={"run": run_dir.name})
     elif status.state in ("cancelled", "failed", "died"):
         _again(run_dir, key)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.ui import figures, heat_grid, token_cache
+from kl_core.ui import cached, figures, heat_grid, shared, token_cache
 from kl_core.ui.colour_scale import Scale
 from kl_core.ui.reading_measures import MEASURES
 from kl_core.ui.state import Explore
@@ -46,6 +46,7 @@ def show(
         MEASURES[measure].label,
         low=scale.low,
         log=scale.log,
+        left_out=shared.left_out(cached.request(run_dir)),
     )
     heat_grid.show(data, key, picked, selected)
     if len(drawn) < len(every):

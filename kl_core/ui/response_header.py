@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from kl_core.ui import estimates, visible
+from kl_core.ui import estimates, shared, visible
 from kl_core.ui.browser_js import ELEMENTS
 from kl_core.ui.explain import runs_low
 from kl_core.ui.figures import at_least, count, nats, percent
@@ -112,13 +112,17 @@ def show_prompt(text: str, whole: str = "") -> None:
     _title()(key="prompt_title", data=data)
 
 
-def show_stats(response: dict[str, Any], measure: str | None) -> None:
+def show_stats(response: dict[str, Any], measure: str | None, free: bool = False) -> None:
     """Draw the figures of one row of `responses`."""
-    _stats()(key="response_stats", data=[list(stat) for stat in stats(response, measure)])
+    _stats()(key="response_stats", data=[list(stat) for stat in stats(response, measure, free)])
 
 
-def stats(response: dict[str, Any], measure: str | None) -> list[Stat]:
-    """(value, label, one line of help) for the row of figures."""
+def stats(response: dict[str, Any], measure: str | None, free: bool = False) -> list[Stat]:
+    """(value, label, one line of help) for the row of figures.
+
+    Args:
+        free: two folders were compared where both came to the same text.
+    """
     tokens = count(response["tokens"])
     if measure is None:
         return [
@@ -148,7 +152,9 @@ def stats(response: dict[str, Any], measure: str | None) -> list[Stat]:
         *(_exact_means(response) if exact else _bounded_means(response)),
         (sign + nats(response["max_kl"]), "max", "The largest KL at one token."),
         (sign + nats(response["median_kl"]), "median", "Half of the scored tokens lie below."),
-        (tokens, scored, "All log-probability entries, and the share that has a KL."),
+        shared.stat(response)
+        if free
+        else (tokens, scored, "All log-probability entries, and the share that has a KL."),
         *([] if exact else [censored]),
     ]
 

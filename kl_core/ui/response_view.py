@@ -10,6 +10,7 @@ import streamlit as st
 from kl_core.store import queries
 from kl_core.ui import (
     cached,
+    continue_view,
     estimates,
     look,
     notes_view,
@@ -17,6 +18,7 @@ from kl_core.ui import (
     response_header,
     response_pair,
     response_text,
+    shared,
     state,
     token_cache,
     token_panel,
@@ -71,7 +73,8 @@ def _divergence(row: Row) -> tuple[float, float, int]:
 def body(run_dir: Path, row: Row, measure: MeasureName, place: Explore) -> None:
     """Figures, layout and scale, then text and panel."""
     kind = row["measure"] or cached.summary(run_dir).get("measure")
-    response_header.show_stats(row, kind)
+    free = shared.is_one(cached.request(run_dir))
+    response_header.show_stats(row, kind, free)
     layout = look.layout(place)
     shown = token_cache.scale(run_dir, measure, place.scale)
     look.bar(place, measure, shown, cached.scales(run_dir).get(measure, {}))
@@ -114,3 +117,4 @@ def _panel(run_dir: Path, row: Row, position: int | None, named: bool = False) -
     token_panel.show(token, model1, row["model2"], row["measure"], around, not_asked=why)
     with st.container(key="token_note"):  # a response's row names its file and entry, too
         notes_view.editor(run_dir, row, row, position, "note_token", text=True)
+    continue_view.section(run_dir, row, token)

@@ -9,14 +9,16 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.ui import folders, responses_choice
+from kl_core.ui import folders
 
 _TEMPLATES = {
     "chat": "The model's chat template",
     "raw": "None: raw text, for base models",
     "file": "A chat template of my own",
 }
-_NONCE, _STARTED = "score_nonce", "score_run"
+KEY = "score"
+"""Of the choice of responses, which both ways of scoring share."""
+_NONCE = "score_nonce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,8 @@ class ScoreRequest:
         return asdict(self)
 
 
-def form() -> ScoreRequest | None:
+def form(folder: Path | None) -> ScoreRequest | None:
     """Draw the form; returns the request once it is complete enough to start."""
-    folder = _input_folder()
     model = st.text_input(
         "Model 2",
         key="score_model",
@@ -71,10 +72,10 @@ def form() -> ScoreRequest | None:
     device = right.selectbox("Device", ["auto", "cpu", "cuda", "mps"], key="score_device")
     template, system, raw = _chat()
     more = _more()
-    if not folder or not model:
+    if folder is None or not model:
         return None
     return ScoreRequest(
-        input_dir=folder,
+        input_dir=str(folder),
         model=model,
         top_k=None if top_k is None else int(top_k),
         dtype=None if dtype == "auto" else dtype,
@@ -84,11 +85,6 @@ def form() -> ScoreRequest | None:
         raw=raw,
         **more,
     )
-
-
-def _input_folder() -> str | None:
-    folder = responses_choice.folder("score", st.query_params.get("input"), st.query_params.clear)
-    return None if folder is None else str(folder)
 
 
 def _chat() -> tuple[str, str, bool]:
@@ -163,18 +159,6 @@ def nonce() -> str:
     return str(st.session_state.setdefault(_NONCE, uuid.uuid4().hex))
 
 
-def started() -> Path | None:
-    """The run this session started here, if it is still there."""
-    run_dir: Path | None = st.session_state.get(_STARTED)
-    return run_dir if run_dir is not None and run_dir.is_dir() else None
-
-
-def begin(run_dir: Path) -> None:
-    """Remember the run, so that its progress takes the place of the button."""
-    st.session_state[_STARTED] = run_dir
-
-
 def again() -> None:
-    """Forget it: the next start is another intention."""
-    for key in (_NONCE, _STARTED):
-        st.session_state.pop(key, None)
+    """The next start is another intention."""
+    st.session_state.pop(_NONCE, None)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from kl_core.records import NOT_ASKED as NOT_ASKED_REASON
+from kl_core.records import LEFT_OUT
 from kl_core.store.schema import NORMALIZED_MIN_KL
-from kl_core.ui import visible
+from kl_core.ui import shared, visible
 from kl_core.ui.colour_scale import Scale, choose
 from kl_core.ui.reading_measures import MEASURES, MeasureName, measures_for
 
@@ -96,6 +96,7 @@ def build(
         "logprob1": _numbers(columns["logprob1"]),
         "logprob2": _numbers(columns["logprob2"]) if second else None,
         "reasons": _reasons(columns, name),
+        "left_out": shared.words(columns["reason"]),
         "kl_sign": MEASURES["kl"].sign_in(kind),
         "signed": measure.signed,
         "sign": measure.sign_in(kind),
@@ -143,7 +144,7 @@ def _flags(columns: Mapping[str, list[Any]], joined: Sequence[str | None], raw: 
     for place, text in enumerate(joined):
         flag = CENSORED if columns["censored"][place] else 0
         unscored = columns["logprob1"][place] is None if raw else _no_value(columns, place)
-        left_out = columns["reason"][place] == NOT_ASKED_REASON
+        left_out = columns["reason"][place] in LEFT_OUT
         flag |= (NOT_ASKED if left_out else UNSCORED) if unscored else 0
         flag |= SPECIAL if columns["special"][place] else 0
         flag |= CONTINUES if text is None else 0
@@ -169,12 +170,10 @@ def _no_value(columns: Mapping[str, list[Any]], place: int) -> bool:
 def _reasons(columns: Mapping[str, list[Any]], name: MeasureName) -> dict[str, str]:
     """Position → why it has no value, and what an alignment span covers.
 
-    Positions that were not asked are many, and their flag says it.
+    Positions that were left out are many, and their flag says it.
     """
     out = {
-        str(i): text
-        for i, text in enumerate(columns["reason"])
-        if text and text != NOT_ASKED_REASON
+        str(i): text for i, text in enumerate(columns["reason"]) if text and text not in LEFT_OUT
     }
     for place, start in enumerate(columns["span_start"]):
         if start is not None:

@@ -53,7 +53,7 @@ Object.assign(View.prototype, {
     if (any(UNSCORED)) parts.push([make('span', 'unscored', 'dotted'),
       make('span', '', 'not scored')]);
     if (d.flags.some((f, i) => f & NOT_ASKED && this.value(i) === null)) {
-      parts.push([make('span', 'unasked', 'pale'), make('span', '', 'not asked')]);
+      parts.push([make('span', 'unasked', 'pale'), make('span', '', d.left_out[0])]);
     }
     if (any(SPAN)) parts.push([make('span', 'span first last', 'joined above'),
       make('span', '', 'one span, compared as a whole')]);
@@ -82,7 +82,7 @@ Object.assign(View.prototype, {
     if (flag & SPECIAL) said.push('special token');
     if (flag & CENSORED) said.push('outside the list of model 2, only bounded');
     if (flag & UNSCORED) said.push('not scored');
-    if (this.unasked(i)) said.push('not asked');
+    if (this.unasked(i)) said.push(d.left_out[0]);
     if (flag & CONTINUES) said.push('continues a character');
     if (d.reasons[i]) said.push(d.reasons[i]);
     el.setAttribute('aria-label', said.join(', '));
@@ -102,7 +102,8 @@ Object.assign(View.prototype, {
 
   // a note that says so already is not said twice
   unasked(i) {
-    return this.data.flags[i] & NOT_ASKED && !(this.data.reasons[i] || '').includes('not asked');
+    const d = this.data;
+    return d.flags[i] & NOT_ASKED && !(d.reasons[i] || '').includes(d.left_out[1]);
   },
 
   describe(i) {
@@ -118,7 +119,7 @@ Object.assign(View.prototype, {
     parts.push(`lnP ${nats(d.logprob1[i])}`);
     if (d.logprob2) parts.push(d.flags[i] & CENSORED ? 'lnQ outside the list'
       : `lnQ ${nats(d.logprob2[i])}`);
-    if (this.unasked(i)) parts.push('\nnot asked: outside the budget');
+    if (this.unasked(i)) parts.push('\n' + d.left_out[1]);
     if (d.reasons[i]) parts.push('\n' + d.reasons[i]);
     return parts.join('  ');
   },

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from kl_core.cli.emulate_command import emulate_command
 from kl_core.errors import InputError, ModelError
-from tests.emulator import gemini
+from tests.emulator import gemini, openai_shaped
 
 ARGUMENT_ERRORS = InputError | ModelError
 
@@ -69,6 +69,24 @@ def test_it_serves_with_its_options_and_ctrl_c_ends_it_quietly(started):
     assert "prefill --input-dir sample_data/responses/gemini --model2 tiny-tuned " in out
     assert f"--base-url {base_url} --project-id demo --storage-url {base_url}" in out
     assert "tiny-base, tiny-tuned" in out
+    assert "python -m kl_core sample --config sample_data/configs/demo.yaml" in out
+    assert f"--model2 tiny-tuned --base-url {base_url}/v1 --tokenizer sample_data/models/" in out
+
+
+def test_options_of_the_openai_shaped_server_hold(started):
+    """Providers with their quirks, one model, its prices, no key, and the calls it offers."""
+    words = ("--provider", "Quiet:no-logprobs", "--scoring", "echo", "--no-key", "--input-price")
+    _, port_file = started(*words, "2", "--served-model", "tiny-base", "--max-logprobs", "40")
+    base_url = f"http://127.0.0.1:{port_file.read_text()}"
+    _, models = openai_shaped.get(base_url, "/v1/models", {})
+    assert [model["id"] for model in models["data"]] == ["tiny-base"]
+    assert models["data"][0]["pricing"] == {"prompt": "0.000002", "completion": "0"}
+    assert openai_shaped.get(base_url, "/version", {})[0] == 404
+    turns = [{"role": "user", "content": "Hi"}]
+    body = {"model": "tiny-base", "messages": turns, "logprobs": True, "top_logprobs": 40}
+    status, reply = openai_shaped.post(base_url, "/v1/chat/completions", body, {})
+    assert (status, reply["provider"]) == (200, "Quiet")
+    assert reply["choices"][0]["logprobs"] is None
 
 
 def test_it_stops_when_nobody_calls(started):
@@ -99,6 +117,10 @@ def test_a_port_in_use_is_one_sentence_and_code_2():
         (("--answers", "magic"), "'magic' is not known"),
         (("--batch-state", "DONE"), "'DONE' is not known"),
         (("--capacity", "0"), "capacity is 0"),
+        (("--scoring", "llama"), "'llama' is not known"),
+        (("--provider", "A:odd"), "quirk of A 'odd' is not known"),
+        (("--max-logprobs", "-1"), "max_logprobs is -1"),
+        (("--input-price", "-1"), "input_price is -1"),
         (("--idle-minutes", "0"), "--idle-minutes is 0"),
         (("--models", "/nowhere"), "holds no model"),
     ],

@@ -54,6 +54,32 @@ def test_turns_keep_their_roles_and_order():
     )
 
 
+STRIPS = (
+    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] | trim }}"
+    "{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+BEGINNINGS = [" the cat ", "the cat", "\n\nthe", " ", "the  ", "\tcat\n"]
+
+
+@pytest.mark.parametrize("said", BEGINNINGS)
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("template", [None, STRIPS])
+def test_a_started_answer_is_continued_to_the_last_blank(said, raw, template):
+    """The text ends with exactly what was said, also under a template that strips turns."""
+    model = loaded(template, raw=raw)
+    begun = (*USER, Message("assistant", said))
+    ids = encode_prompt(model, begun)
+    assert ids == encode_prompt(model, USER) + encode_text(model, said)
+    assert text_of(model, ids).endswith(f"{'the cat' if raw else '<|assistant|>'}{said}")
+    assert ids.count(BOS) == 1
+
+
+def test_an_empty_started_answer_is_the_prompt():
+    """As at a response's first token."""
+    model = loaded()
+    assert encode_prompt(model, (*USER, Message("assistant", ""))) == encode_prompt(model, USER)
+
+
 @pytest.mark.parametrize("adds_bos", [True, False])
 def test_raw_prompt_is_the_text_and_the_bos_only_if_the_tokenizer_adds_one(adds_bos):
     """No template, no invented tokens, never an eos at the end."""

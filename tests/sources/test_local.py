@@ -11,9 +11,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from kl_core.errors import ModelError
 from kl_core.formats.align import resolve_dist
 from kl_core.formats.vocabulary import FOREIGN
-from kl_core.models.load import ModelSpec, encode_prompt
+from kl_core.models.load import ModelSpec, encode_prompt, load_tokenizer
 from kl_core.numeric import divergence
 from kl_core.records import Message, Position, Token, TokenDist
+from kl_core.sources.context import vocabulary_of
 from kl_core.sources.local import LocalScorer
 from kl_core.sources.local_pair import LocalPair
 from tests.sources.conftest import BASE, TUNED, sample_entries, scored_sample, scorer
@@ -126,7 +127,7 @@ def test_planted_prompts_come_first_and_planted_words_are_the_top_tokens(facts):
 
 def test_duplicate_pieces_of_one_id_are_summed_not_lost():
     """Two entries of a list that stand for one local id are one candidate."""
-    vocab = scorer(BASE)._vocab
+    vocab = vocabulary_of(load_tokenizer(ModelSpec(BASE)))
     dist = sample_entries()[0].responses[0].positions[0].dist
     again = replace(dist.tokens[0], id=None)
     double = replace(
@@ -283,7 +284,7 @@ def test_lists_longer_than_the_default_are_matched_too():
     entry = sample_entries()[0]
     response = entry.responses[0]
     logp, _ = plain_logprobs(BASE, entry, response)
-    vocab = scorer(BASE)._vocab
+    vocab = vocabulary_of(load_tokenizer(ModelSpec(BASE)))
     positions = []
     for row, position in enumerate(response.positions):
         ids = np.argsort(-logp[row])[:50].tolist()

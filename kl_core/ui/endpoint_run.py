@@ -1,0 +1,136 @@
+"""The Score page with a run by a server: plan and yes, progress, the end, and the results."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from kl_core.errors import KLExplorerError
+from kl_core.jobs import launch
+from kl_core.store import runs, spending
+from kl_core.ui import (
+    endpoint_settings,
+    endpoint_start,
+    figures,
+    folders,
+    gemini_demo,
+    gemini_plan,
+    progress,
+    visible,
+)
+from kl_core.ui.score_place import Place
+
+_REFUSED = (
+    "The server did not pass the probe, and nothing else was asked. Change the settings, or probe "
+    "again."
+)
+_BROKEN_OFF = "The probe was cancelled, and nothing else was asked."
+_NO_PLAN = "The plan of this run cannot be read; change the settings, and probe again."
+_KINDS = {
+    "vllm": "by vLLM",
+    "sglang": "by SGLang",
+    "echo": "by a server with echo",
+    "completion": "position by position",
+    "chat": "position by position, as a chat,",
+}
+
+
+def show(run_dir: Path, place: Place) -> None:
+    """The run in its present state, with what can be done next."""
+    options = options_of(run_dir)
+    st.text(heading(options))
+    if said := found_line(run_dir):
+        st.caption(said)
+    status, plan = launch.status(run_dir), spending.read_plan(run_dir)
+    kept = progress.kept(run_dir)
+    if status.state == "waiting" and plan is not None:
+        gemini_plan.card(run_dir, plan, options, lambda: _change(place, options))
+        if kept:
+            _open(run_dir, primary=False)
+        return
+    early = not (kept or spending.is_confirmed(run_dir))
+    progress.card(run_dir, "endpoint", said=_instead(status.state, early))
+    if plan is not None and (spending.is_confirmed(run_dir) or not early):
+        with st.expander("The plan of the last start"):
+            local = gemini_demo.is_local(run_dir)
+            gemini_plan.show_figures(plan, 0.0 if local else plan.cost, options, local)
+    if status.active:
+        st.fragment(_look, run_every=progress.POLL_S)(run_dir)
+        return
+    with st.container(horizontal=True):
+        if kept:
+            _open(run_dir, status.state == "done")
+        refused = status.state == "failed" and early
+        _change(place, options, ended=status.state == "done", primary=refused)
+
+
+def _instead(state: runs.State, early: bool) -> str:
+    """A headline for a run that ended before anything was spent; empty for all others."""
+    if state == "waiting":
+        return _NO_PLAN
+    return {"failed": _REFUSED, "cancelled": _BROKEN_OFF}.get(state, "") if early else ""
+
+
+def _look(run_dir: Path) -> None:
+    """The way to the results, as soon as there are some."""
+    if progress.kept(run_dir):
+        _open(run_dir, primary=True)
+
+
+def options_of(run_dir: Path) -> dict[str, Any]:
+    """The options the run was started with, from its command."""
+    try:
+        words = shlex.split(progress.command_of(run_dir))
+        frozen = runs.read_params(run_dir).get("request") or {}
+    except (ValueError, KLExplorerError):
+        return {}
+    found = endpoint_settings.from_command(words)
+    if "input_dir" not in found and isinstance(frozen.get("input_dir"), str):
+        found["input_dir"] = frozen["input_dir"]
+    return found
+
+
+def heading(options: dict[str, Any]) -> str:
+    """Which run this is, in one line."""
+    said = f"By a server: {visible.plain(str(options.get('model2', 'a model')), 60)}"
+    if folder := options.get("input_dir"):
+        said += f" on {visible.plain(figures.shortened(folders.shown(folder), 60), 60)}"
+    return said
+
+
+def found_line(run_dir: Path) -> str:
+    """Where the run asks, and what the probe found there; the address as code, which is inert."""
+    try:
+        found = runs.read_params(run_dir).get("identity2")
+    except KLExplorerError:
+        found = None
+    found = found if isinstance(found, dict) else {}
+    address = visible.plain(str(found.get("base_url") or gemini_demo.address_of(run_dir)), 100)
+    kind = _KINDS.get(str(found.get("server")), "")
+    if not address:
+        return ""
+    said = f"Scored {kind} at" if kind else "Asks"
+    local = gemini_demo.is_local(run_dir)
+    where = ", on this machine: nothing is charged, nothing leaves it" if local else ""
+    return f"{said} `{address.replace('`', '')}`{where}."
+
+
+def _open(run_dir: Path, primary: bool) -> None:
+    weight: progress.Weight = "primary" if primary else "secondary"
+    if st.button("Open in Explore", type=weight, key="endpoint_explore"):
+        st.switch_page("pages/explore.py", query_params={"run": run_dir.name})
+
+
+def _change(
+    place: Place, options: dict[str, Any], ended: bool = False, primary: bool = False
+) -> None:
+    st.button(
+        "Score something else" if ended else "Change settings",
+        key="endpoint_again",
+        type="primary" if primary else "secondary",
+        on_click=endpoint_start.reopen,
+        args=(place, options),
+    )

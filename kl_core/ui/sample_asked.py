@@ -1,0 +1,142 @@
+"""What a run of `sample` was asked, read from its command and its configuration."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kl_core.errors import KLExplorerError
+from kl_core.formats import sampling_config
+from kl_core.formats.sampling_config import SamplingConfig
+from kl_core.store import runs
+from kl_core.store.sampled import SampledModel
+from kl_core.ui import figures, folders, gemini_settings, progress, visible
+from kl_core.ui.sample_form import RUN_OPTIONS
+
+_FLAGS = ("overwrite",)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run's configuration and options.
+
+    Attributes:
+        config: None where its file is gone or was made for another version.
+        options: of RUN_OPTIONS, those that were given.
+        from_tokens: started answers took the place of prompts.
+    """
+
+    config: SamplingConfig | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    from_tokens: bool = False
+
+
+def of(run_dir: Path) -> Asked:
+    """What is known of it."""
+    try:
+        words = shlex.split(progress.command_of(run_dir))
+    except ValueError:
+        return Asked()
+    found = options_in(words)
+    config = _frozen(run_dir) or _config(found.get("config"))
+    options = {name: found[name] for name in RUN_OPTIONS if name in found}
+    return Asked(config, options, "from_tokens" in found)
+
+
+def options_in(words: list[str]) -> dict[str, Any]:
+    """The options of a command that `launch` wrote; what cannot be read is left out."""
+    found: dict[str, Any] = {}
+    rest = list(words)
+    while rest:
+        name, _, value = rest.pop(0).partition("=")
+        option = name.removeprefix("--").replace("-", "_")
+        if not name.startswith("--"):
+            continue
+        if option in _FLAGS:
+            found[option] = True
+        elif value or rest:
+            found[option] = _read(option, value or rest.pop(0))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _read(option: str, text: str) -> Any:
+    if option not in RUN_OPTIONS:
+        return text
+    try:
+        return int(text) if option in ("max_concurrent", "max_retries") else float(text)
+    except ValueError:
+        return None
+
+
+def _frozen(run_dir: Path) -> SamplingConfig | None:
+    """As the worker froze it: the file may be gone or changed since."""
+    try:
+        request = runs.read_params(run_dir).get("request")
+        asked = request.get("config") if isinstance(request, dict) else None
+        return None if asked is None else msgspec.convert(asked, SamplingConfig)
+    except (KLExplorerError, msgspec.ValidationError):
+        return None
+
+
+def _config(path: str | None) -> SamplingConfig | None:
+    if not path:
+        return None
+    try:
+        return sampling_config.read_config(runs.REPOSITORY / path)
+    except KLExplorerError:
+        return None
+
+
+def heading(asked: Asked) -> str:
+    """Which run this is, in one line."""
+    config = asked.config
+    if config is None:
+        return "Sampling"
+    names = [named(model.name, 40) for model in config.models]
+    more = f" and {figures.counted(len(names) - 3, 'more model')}" if len(names) > 3 else ""
+    parts = [", ".join(names[:3]) + more]
+    parts.append("from started answers" if asked.from_tokens else _prompts(config))
+    parts.append(f"{figures.counted(config.samples, 'sample')} a prompt")
+    return " · ".join(part for part in parts if part)
+
+
+def _prompts(config: SamplingConfig) -> str:
+    source = config.prompts
+    if source is None:
+        return ""
+    if source.texts is not None:
+        return figures.counted(len(source.texts), "prompt")
+    name = Path(source.file).name if source.file else source.dataset or ""
+    return f"prompts of {named(name, 40)}"
+
+
+def named(name: str, limit: int = 48) -> str:
+    """A name in one line without what hides in it; of a long one, both of its ends."""
+    return figures.shortened(visible.plain(name, 10 * limit), limit)
+
+
+def all_local(config: SamplingConfig | None) -> bool:
+    """Whether every model is asked on this machine, which charges nothing."""
+    if config is None or not config.models:
+        return False
+    return all(
+        model.api == "local" or gemini_settings.is_loopback(model.base_url or "")
+        for model in config.models
+    )
+
+
+def folder_of(config: SamplingConfig | None, model: SampledModel) -> Path:
+    """The folder of a model's responses, from anywhere in the app."""
+    path = Path(model.folder).expanduser()
+    if not path.is_absolute() and config is not None and len(path.parts) == 1:
+        path = Path(config.output_dir).expanduser() / path
+    return runs.REPOSITORY / path
+
+
+def shown(path: Path) -> str:
+    """A folder for a sentence."""
+    return visible.plain(folders.shown(path), 160)

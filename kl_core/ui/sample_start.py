@@ -1,0 +1,157 @@
+"""The Sample page before a run: the form, the configuration it makes, and the button."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from kl_core.errors import KLExplorerError
+from kl_core.formats import sampling_config
+from kl_core.formats.sampling_config import SamplingConfig
+from kl_core.jobs import launch
+from kl_core.ui import (
+    gemini_demo,
+    markup,
+    sample_demo,
+    sample_files,
+    sample_form,
+    sample_models,
+    sample_problems,
+    sample_prompts,
+    sample_values,
+    sample_yaml,
+)
+from kl_core.ui.sample_fields import FIELDS
+from kl_core.ui.sample_place import Place
+
+_NONCE, _LAST, _SAID, _FOLDER = "sample_nonce", "sample_last", "sample_said", "sample_folder"
+
+
+_CSS = """<style>
+.stMainBlockContainer h3 { padding: .7rem 0 .9rem }
+</style>"""
+
+
+def show(place: Place) -> None:
+    """The form, from the prompts to the button."""
+    st.html(_CSS)
+    if place.missing:
+        st.text(place.missing)
+    _above(place)
+
+    def check() -> dict[str, str]:
+        return sample_problems.problems(place.way, FIELDS.values())
+
+    sample_prompts.section(place, check)
+    sample_models.section(check)
+    sample_form.settings(check)
+    new_folder = st.session_state.setdefault(_FOLDER, sample_files.new_folder())
+    sample_form.output(check, new_folder)
+    missing = sample_problems.listed(check(), FIELDS.values())
+    config = sample_values.config_of(place.way, FIELDS.values(), new_folder)
+    if not missing and (problem := sampling_config.problem_of(config, from_tokens=False)):
+        missing.append(problem)
+    options = sample_form.run_options(FIELDS.values())
+    sample_yaml.kept()
+    if not missing:
+        sample_yaml.preview(sample_files.settled(config), options)
+    _button(place, config, options, missing)
+
+
+def _above(place: Place) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        demo = st.button(
+            "Try it on the demo server",
+            key="sample_demo",
+            help="A server on this machine that answers from two tiny models that ship with the "
+            "app. It needs no key and costs nothing.",
+        )
+        with st.popover("Load a YAML file", icon=":material/upload_file:"):
+            sample_yaml.loader(place, fill)
+    if demo:
+        with st.spinner("Starting the demo server …"):
+            _demo(place)
+        st.rerun()
+    if any(gemini_demo.is_demo(address) for address in _addresses()):
+        st.caption(
+            ":material/science: This is a demo: a server on this machine answers from tiny models "
+            "that ship with the app. It costs nothing, and nothing leaves this machine."
+        )
+    if said := st.session_state.pop(_SAID, None):
+        st.text(said)
+
+
+def _addresses() -> list[str]:
+    values = FIELDS.values()
+    rows = [sample_values.of_row(values, row) for row in values.get("rows") or ()]
+    return [sample_values.base_url(own) or "" for own in rows if own.get("server") == "here"]
+
+
+def _demo(place: Place) -> None:
+    """Fill the form for the local server, which is started if need be."""
+    try:
+        url = launch.demo_server()
+    except (KLExplorerError, OSError) as error:
+        st.session_state[_SAID] = f"The demo server did not start: {error}."
+        return
+    fill(place, *sample_values.values_of(sample_demo.config(url)))
+
+
+def fill(place: Place, way: str, values: dict[str, Any]) -> None:
+    """Put these fields into the form, with a folder of its own where none is named."""
+    made = sample_files.is_made(values.get("output_dir") or "")
+    FIELDS.fill(values | ({"output_dir": None} if made else {}))
+    st.session_state.pop(_FOLDER, None)
+    place.way, place.run, place.missing = way, None, ""
+
+
+def _button(
+    place: Place, config: SamplingConfig, options: dict[str, Any], missing: list[str]
+) -> None:
+    if missing:
+        said = markup.inert(f"First: {'; '.join(missing)}.")
+        st.markdown(f":orange[:material/warning:] {said}")
+    st.button(
+        "Probe and estimate",
+        type="primary",
+        disabled=bool(missing),
+        key="sample_go",
+        on_click=begin,
+        args=(place, sample_files.settled(config), options),
+        help="One sample of each model finds out whether it gives log-probabilities, and what the "
+        "whole run would take. Nothing else is asked before you say yes.",
+    )
+
+
+def begin(place: Place, config: SamplingConfig, options: dict[str, Any]) -> None:
+    """Start the worker; a repeated click while it is at it starts nothing new."""
+    last: Path | None = st.session_state.get(_LAST)
+    if last is None or not last.is_dir() or not launch.status(last).active:
+        st.session_state[_NONCE] = uuid.uuid4().hex
+    try:
+        sample_demo.revive(config)
+        path = sample_files.keep(config)
+        asked = {"config": str(path)} | options
+        nonce = st.session_state[_NONCE] + json.dumps(asked, sort_keys=True)
+        run_dir = launch.start("sample", asked, nonce)
+    except (KLExplorerError, OSError) as error:
+        st.session_state[_SAID] = f"The run did not start: {error}."
+        return
+    st.session_state[_LAST] = run_dir
+    st.session_state.pop(_FOLDER, None)  # the next run gets a folder of its own
+    place.run = run_dir.name
+
+
+def reopen(place: Place, config: SamplingConfig | None, options: dict[str, Any]) -> None:
+    """Show the form again, with the settings of a run."""
+    try:
+        way, values = ("write", {}) if config is None else sample_values.values_of(config)
+    except KLExplorerError as error:
+        st.session_state[_SAID] = f"The form cannot show that configuration: {error}."
+        way, values = "write", {}
+    known = {name: value for name, value in options.items() if name in sample_form.RUN_OPTIONS}
+    fill(place, way, values | known)

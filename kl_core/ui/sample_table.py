@@ -1,0 +1,71 @@
+"""What a run of `sample` has brought, model by model, and what came without log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from kl_core.store.sampled import SampledModel
+from kl_core.ui import figures
+from kl_core.ui.sample_asked import named
+
+_MOST = 12  # rows that show without scrolling
+_ROW_PX = 35
+
+
+def show(models: Sequence[SampledModel]) -> None:
+    """The table, and a sentence for each provider that gave no log-probabilities."""
+    widths = {"prompts": 76, "responses": 110, "kept from before": 128, "failed": 66}
+    columns = widths | {"without log-probabilities": 178}
+    config: dict[str, Any] = {
+        name: st.column_config.TextColumn(alignment="right", width=width)
+        for name, width in columns.items()
+    }
+    st.dataframe(
+        [row(model) for model in models],
+        hide_index=True,
+        width="stretch",
+        height=_ROW_PX * (min(_MOST, len(models)) + 1) + 3,
+        column_config=config,
+        key="sample_models",
+    )
+    if said := sentences(models):
+        st.text("\n".join(said))
+
+
+def row(model: SampledModel) -> dict[str, Any]:
+    """One model's figures."""
+    return {
+        "model": named(model.name),
+        "prompts": figures.count(model.prompts),
+        "responses": f"{figures.count(model.responses)} of {figures.count(model.wanted)}",
+        "kept from before": figures.count(model.kept),
+        "failed": figures.count(model.failed),
+        "without log-probabilities": figures.count(sum(model.without_logprobs.values())),
+    }
+
+
+def sentences(models: Sequence[SampledModel]) -> list[str]:
+    """`8 of 50 responses of provider X came without log-probabilities …`, most first."""
+    found = [
+        (count, provider, model)
+        for model in models
+        for provider, count in model.without_logprobs.items()
+        if count
+    ]
+    found.sort(key=lambda each: (-each[0], each[2].name, each[1]))
+    return [_sentence(*each, several=len(models) > 1) for each in found]
+
+
+def _sentence(count: int, provider: str, model: SampledModel, several: bool) -> str:
+    whole = max(count, model.by_provider.get(provider, model.responses))
+    every = count == whole and whole > 1
+    counts = f"all {whole:,}" if every else f"{count:,} of {whole:,}"
+    noun = "response" if whole == 1 else "responses"
+    whose = f" of provider {named(provider)}" if provider else ""
+    name = f"{named(model.name)}: " if several else ""
+    kept = "it is kept" if count == 1 else "they are kept"
+    lost = f"came without log-probabilities; {kept} and cannot be scored."
+    return f"{name}{counts} {noun}{whose} {lost}"
