@@ -22,11 +22,12 @@ def is_loopback(host: str) -> bool:
     return address == ipaddress.ip_address("::1")
 
 
-def check_address(address: str, source: str) -> bool:
+def check_address(address: str, source: str, key: bool = True) -> bool:
     """Whether a usable address is on this machine.
 
     Args:
         source: the option or variable it comes from, for the sentence.
+        key: whether a key or login goes there; without one, plain http is the user's choice.
 
     Raises:
         InputError: it is no address, or would send a key unencrypted.
@@ -39,7 +40,7 @@ def check_address(address: str, source: str) -> bool:
             "host, without user, question mark or blanks"
         )
     loopback = is_loopback(parts.hostname or "")
-    if parts.scheme == "http" and not loopback:
+    if parts.scheme == "http" and not loopback and key:
         raise InputError(
             f"{source} {address} would send a key unencrypted to {parts.hostname}: use https "
             "there, or http on this machine only"

@@ -13,8 +13,8 @@ if run_dir is not None:
     sample_run.show(run_dir, place)
 else:
     st.caption(
-        "Asks one or more models to answer your prompts, and keeps what they said with the "
-        "log-probability of each token: what every comparison here begins with."
+        "Asks one or more models to answer your prompts, and keeps each answer with the "
+        "log-probabilities of its tokens."
     )
     sample_start.show(place)
 sample_place.finish(place)

@@ -179,7 +179,8 @@ def _address(model: ModelConfig, at: str) -> Iterator[str]:
         yield f"{at}.base_url is of a server, and {model.name} is local; leave it out"
         return
     try:
-        check_address(model.base_url, f"{at}.base_url")
+        keyed = model.api == "gemini" or model.key_env is not None
+        check_address(model.base_url, f"{at}.base_url", keyed)
     except InputError as error:
         yield str(error)
 

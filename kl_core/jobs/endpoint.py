@@ -122,7 +122,7 @@ class _Endpoint:
 
     def _price(self, way: Way) -> Price:
         spend = self.asked.spend
-        if self.server.loopback and spend.input_price is None and spend.output_price is None:
+        if self.server.free and spend.input_price is None and spend.output_price is None:
             return FREE
         known = way.price
         return Price(

@@ -232,7 +232,7 @@ class Prober:
 
     def _price(self) -> Price:
         """What the server lists for the model; unknown where it lists nothing."""
-        if self._server.loopback:
+        if self._server.free:
             return Price(None, None)
         try:
             listed = asyncio.run(listed_prices(self._server, self._pool.timeout_s))

@@ -20,6 +20,15 @@ CHARACTERS_A_TOKEN = 4.0
 MARKS = 12  # characters that the marks of a turn count for
 REMEMBERED = 1_000_000  # contexts told apart across prompts; beyond, within a prompt only
 CALLS_A_SECOND = 600.0  # about what one process of the client can do, whatever the network
+LESS = {
+    "online": "take --budget or --max-files",
+    "endpoint": "take --max-files",
+    "sample": "ask for fewer prompts, samples or tokens in the configuration",
+}
+PRICES = {
+    "online": "--input-price and --output-price",
+    "sample": "input_price and output_price of the model in the configuration",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +184,10 @@ def _keep_to(limit: float, plan: CallPlan, spent: float, yes: bool) -> None:
         already = f" besides ${spent:.2f} that is spent" if spent else ""
         raise InputError(
             f"the run would cost about ${plan.cost:.2f}{already} and --max-cost is ${limit:.2f}; "
-            "raise it, or take --budget or --max-files to spend less"
+            f"raise it, or {LESS.get(plan.mode, LESS['online'])} to spend less"
         )
     if plan.cost is None and not yes:
         raise InputError(
             f"nobody knows what {plan.model} costs, so --max-cost cannot be kept; give "
-            "--input-price and --output-price (dollars per million tokens), or --yes"
+            f"{PRICES.get(plan.mode, PRICES['online'])} (dollars per million tokens), or --yes"
         )

@@ -33,9 +33,8 @@ def prepare_against(input_dir: Path, pattern: str | None, against: Path) -> Prep
     frozen = {
         "input_dir": str(input_dir.resolve()),
         "pattern": pattern,
-        "fingerprint": source.fingerprint,
+        "fingerprint": f"{source.fingerprint}+{second.fingerprint}",
         "against": str(against.resolve()),
-        "against_fingerprint": second.fingerprint,
     }
     title = f"free comparison of {input_dir.resolve().name} with {against.resolve().name}"
     name = against.resolve().stem if against.is_file() else against.resolve().name

@@ -34,6 +34,13 @@ class ImportRequest:
             "fingerprint": source.fingerprint,
         }
 
+    @classmethod
+    def thawed(cls, request: dict[str, Any]) -> ImportRequest:
+        """The request of a frozen one, of a free comparison too."""
+        against = request.get("against")
+        folder = Path(request["input_dir"])
+        return cls(folder, request["pattern"], Path(against) if against else None)
+
 
 def prepare(request: ImportRequest) -> tuple[dict[str, Any], str, Callable[[Worker], None]]:
     """(frozen request, title, work) of an import.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, fields
 from typing import Any
@@ -106,6 +106,9 @@ class _Sample:
                 self.worker.progress(looked)
 
     def _find_prices(self) -> None:
+        """What calls cost, asked of the servers; not where every file is whole already."""
+        if self.asked.options.judge is None and not any(t.contexts for t in self._tickets()):
+            return
         self.worker.stage("looking up prices", None, "")
         listed = price_lists(self.worker, self.places)
         for by in self.models:
@@ -116,6 +119,10 @@ class _Sample:
             place = self.places[-1]
             own = listed.get(place.address, {}).get(judge.model.name, UNKNOWN)
             self.judge = JudgeStage(judge, place, price_for(judge.model, place, own))
+
+    def _tickets(self) -> Iterator[Ticket]:
+        for by in self.models:
+            yield from by.tickets
 
     def _refuse_where_nobody_answers(self) -> None:
         """End a run of which no model can be asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,13 +15,16 @@ from kl_core.jobs.worker import Worker
 from kl_core.records import Prompt
 from kl_core.sources.calls import Answer, CallError
 from kl_core.sources.journal import Journal
+from kl_core.sources.judging import item_text
 from kl_core.sources.sample_ask import make_ask
 from kl_core.sources.sample_question import SampleQuestion
 from kl_core.sources.sample_reply import has_logprobs, provider_of
+from kl_core.sources.sample_settings import is_started
 from kl_core.store import runs
 
 CHARACTERS_A_TOKEN = 4.0
 MARKS = 12  # characters that the marks of a turn count for
+LEAST_REPEATED = 8  # characters of a started answer that nobody says twice by chance
 
 
 def probe(
@@ -86,7 +90,7 @@ async def _ask_one(
     told[by.model.folder] = {
         "latency_s": took,
         "scale": by.scale,
-        "warning": _without_logprobs(by, question, answer),
+        "warning": "; ".join(filter(None, _oddities(by, question, answer))),
     }
 
 
@@ -111,14 +115,33 @@ def _note_failure(by: SampledBy, error: CallError, told: dict[str, dict[str, obj
     by.failed = reason
 
 
-def _without_logprobs(by: SampledBy, question: SampleQuestion, answer: Answer) -> str:
+def _oddities(by: SampledBy, question: SampleQuestion, answer: Answer) -> list[str]:
+    """What is to be known of a model before it is asked for the rest."""
     item = msgspec.json.decode(answer.body)
+    return [_without_logprobs(by, item), _not_continued(by, question, item)]
+
+
+def _without_logprobs(by: SampledBy, item: dict[str, Any]) -> str:
     if not by.settings.top_logprobs or has_logprobs(item):
         return ""
     who = provider_of(item) or by.place.name
     return (
         f"{who} gave no log-probabilities for {by.counts.name}, though they were asked for: its "
         "responses will be kept as text alone"
+    )
+
+
+def _not_continued(by: SampledBy, question: SampleQuestion, item: dict[str, Any]) -> str:
+    """A started answer that the model begins anew, as far as one reply tells."""
+    if not is_started(question.prompt) or by.model.continue_by == "completion":
+        return ""
+    begun, said = question.prompt[-1].content.strip(), (item_text(item) or "").strip()
+    openai = by.place.server is not None and by.place.server.openai
+    if not openai and not (len(begun) >= LEAST_REPEATED and said.startswith(begun[:60])):
+        return ""
+    return (
+        f"{by.counts.name} seems to begin a started answer anew instead of continuing it; a server "
+        "that takes continue_by: completion continues it literally"
     )
 
 

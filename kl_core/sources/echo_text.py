@@ -76,15 +76,23 @@ def resemble(pieces: Sequence[str], text: str) -> bool:
     tokens = [token for token in read_tokens(pieces, text) if not token.special]
     at = found = unknown = told = 0
     for token in tokens:
-        if token.data is None:
+        word = _word(token)
+        if word is None:
             unknown += 1
             continue
         told += 1
-        word = _bare(token.data.decode("utf-8", "replace"))
         place = wanted.find(word, at, at + len(word) + REACH + 4 * unknown) if word else -1
         if place >= 0:
             at, found, unknown = place + len(word), found + len(word), 0
     return not wanted or 2 * told <= len(tokens) or 2 * found >= len(wanted)
+
+
+def _word(token: Token) -> str | None:
+    """The token's characters without blanks, None for bytes that are not known or no characters."""
+    try:
+        return None if token.data is None else "".join(token.data.decode().split())
+    except UnicodeDecodeError:
+        return None
 
 
 def _bare(text: str) -> str:

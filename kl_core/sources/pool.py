@@ -337,7 +337,7 @@ class _Run(Generic[T, Asked]):
         self._settle(pending, reason)
         if self._given_up >= self._settings.hopeless:
             raise RunError(
-                f"{self._given_up} contexts in a row got no answer, the last one because "
+                f"{self._given_up} questions in a row got no answer, the last one because "
                 f"{reason}: what was answered is kept, resume the run when the server is well"
             )
 

@@ -15,7 +15,7 @@ from kl_core.sources.chat_wire import chat_body
 from kl_core.sources.openai_client import OpenAiClient
 from kl_core.sources.sample_question import SampleQuestion
 from kl_core.sources.sample_reply import read_sample
-from kl_core.sources.sample_settings import Settings
+from kl_core.sources.sample_settings import Settings, is_started
 from kl_core.sources.servers import Server
 
 if TYPE_CHECKING:
@@ -65,11 +65,6 @@ class OpenAiSampler:
             return await self._prompts.ids(prompt)
         except KLExplorerError as error:
             raise CallError("tokenizer", str(error), "denied") from error
-
-
-def is_started(prompt: Prompt) -> bool:
-    """Whether the prompt ends with an answer that is to be continued."""
-    return bool(prompt) and prompt[-1].role == "assistant"
 
 
 def tokenizer_spec(model: ModelConfig) -> ModelSpec:

@@ -69,3 +69,8 @@ class Keys:
         turns = repr([(turn.role, turn.content) for turn in prompt])
         text = self.base + f"{number}:{turns}".encode("utf-8", "surrogatepass")
         return SampleQuestion(hashlib.sha256(text).digest()[:16], prompt, number)
+
+
+def is_started(prompt: Prompt) -> bool:
+    """Whether the prompt ends with an answer that is to be continued."""
+    return bool(prompt) and prompt[-1].role == "assistant"

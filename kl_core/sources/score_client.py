@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kl_core.sources import score_echo, score_sglang, score_vllm
-from kl_core.sources.calls import Answer
+from kl_core.sources.calls import Answer, CallError
 from kl_core.sources.chat_wire import count, mapping
 from kl_core.sources.openai_client import OpenAiClient
 from kl_core.sources.scored_text import ScoredText, ScoreQuestion, ServerKind, packed
@@ -62,11 +62,11 @@ class ScoreClient:
         if self._kind == "vllm":
             body = score_vllm.body(question, self._model, self._top)
             reply = await self._client.post(score_vllm.PATH, body)
-            return _answer(reply, score_vllm.read(reply, question, self._top))
+            return _answer(reply, lambda: score_vllm.read(reply, question, self._top))
         if self._kind == "sglang":
             body = score_sglang.body(question, self._model, self._top)
             reply = await self._client.post(score_sglang.PATH, body, root=True)
-            return _answer(reply, score_sglang.read(reply, question, self._top))
+            return _answer(reply, lambda: score_sglang.read(reply, question, self._top))
         return await self._echo(question)
 
     async def close(self) -> None:
@@ -78,20 +78,26 @@ class ScoreClient:
         body = score_echo.body(question, self._model, self._top, ids, start)
         reply = await self._client.post(score_echo.PATH, body)
         if ids:
-            return _answer(reply, score_echo.read_ids(reply, question, self._top))
+            return _answer(reply, lambda: score_echo.read_ids(reply, question, self._top))
         try:
-            return _answer(reply, score_echo.read_text(reply, question, self._top, start))
+            return _answer(reply, lambda: score_echo.read_text(reply, question, self._top, start))
         except score_echo.DoubledStartError as error:
             self._start = error.start
             raise
 
 
-def _answer(reply: Mapping[str, Any], scored: ScoredText) -> Answer:
-    usage, meta = mapping(reply.get("usage")), mapping(reply.get("meta_info"))
-    told = usage or meta
+def _answer(reply: Mapping[str, Any], read: Callable[[], ScoredText]) -> Answer:
+    """What was read of a reply, and what it cost, which is told of one without use as well."""
+    told = mapping(reply.get("usage")) or mapping(reply.get("meta_info"))
+    tokens_in = count(told, "prompt_tokens")
+    try:
+        body = packed(read())
+    except CallError as error:
+        error.input_tokens = tokens_in
+        raise
     return Answer(
         model=str(reply.get("model") or ""),
-        input_tokens=count(told, "prompt_tokens"),
+        input_tokens=tokens_in,
         output_tokens=count(told, "completion_tokens"),
-        body=packed(scored),
+        body=body,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kl_core.sources.calls import Answer, CallError
 from kl_core.sources.chat_wire import mapping
@@ -55,13 +55,24 @@ async def detect(
     """Ask the question in every way until one gives a whole, right answer.
 
     A kind counts as offered when its reply holds finite values and lists for the very tokens
-    that were sent; many servers leave out in silence the fields that they do not know.
+    that were sent; many servers leave out in silence the fields that they do not know. Where no
+    kind fits, all are tried a second time, because one odd reply must not end a run.
 
     Raises:
         CallError: a failure that says nothing about the kind (429, 5xx, time-outs: again; a key
             that is not accepted: denied).
         InputError: the key's variable is not set.
     """
+    found = await _round(server, model, question, top, timeout_s)
+    if found.kind is not None:
+        return found
+    second = await _round(server, model, question, top, timeout_s)
+    return replace(second, calls=found.calls + second.calls)
+
+
+async def _round(
+    server: Server, model: str, question: ScoreQuestion, top: int, timeout_s: float
+) -> Found:
     tried: list[str] = []
     calls = 0
     for name, kind, by_text in _attempts():

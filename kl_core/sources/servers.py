@@ -32,6 +32,11 @@ class Server:
     loopback: bool
 
     @property
+    def free(self) -> bool:
+        """Whether nobody charges for it: nobody can whom no key tells who asks."""
+        return self.loopback or self.key_env is None
+
+    @property
     def host(self) -> str:
         """The machine's name, in small letters."""
         return urlsplit(self.base_url).hostname or ""
@@ -59,16 +64,18 @@ def resolve_server(base_url: str, key_env: str | None) -> Server:
     variable where the user names it for this server.
 
     Raises:
-        InputError: an address that cannot be used (no address, plain http to another machine),
-            or a key that is named, or needed, and not set.
+        InputError: an address that cannot be used (no address, or plain http with a key to
+            another machine), or a key that is named, or needed, and not set.
     """
-    loopback = check_address(base_url, "--base-url")
+    check_address(base_url, "--base-url", key=False)
     address = base_url.rstrip("/")
     host = urlsplit(address).hostname or ""
     usual = next((name for owner, name in KEYS.items() if _belongs(host, owner)), None)
     if key_env is not None:
         _check_name(key_env, host)
-    server = Server(address, key_env or usual, loopback)
+    name = key_env or usual
+    loopback = check_address(base_url, "--base-url", key=name is not None)
+    server = Server(address, name, loopback)
     read_key(server)
     return server
 

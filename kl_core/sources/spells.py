@@ -39,7 +39,7 @@ class Spell(Generic[P]):
     def error(self) -> RunError:
         """What a run says that stops here."""
         return RunError(
-            f"{len(self.held)} contexts in a row got an answer without log-probabilities, the "
+            f"{len(self.held)} questions in a row got no usable answer, the "
             f"last one because {self.held[-1][1].error}: none of these is kept, what was answered "
             "before is, resume the run when the server works again"
         )

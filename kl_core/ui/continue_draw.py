@@ -33,8 +33,8 @@ CSS = """
 .said:focus-visible { outline: 2px solid var(--dim) }
 .before { color: var(--dim) }
 .differs { font-weight: 600; border-radius: 3px; padding: 0 1px;
-  background: color-mix(in srgb, var(--m1) 26%, transparent) }
-.two .differs { background: color-mix(in srgb, var(--m2) 26%, transparent) }
+  background: color-mix(in srgb, var(--m1) 38%, transparent) }
+.two .differs { background: color-mix(in srgb, var(--m2) 34%, transparent) }
 .under { color: var(--dim); font-size: 12px; margin-top: 2px; overflow-wrap: anywhere }
 .verdict { grid-column: 1 / -1; margin-top: 5px; padding: 4px 9px; border-radius: 6px;
   background: var(--st-secondary-background-color); font-size: 12px; overflow-wrap: anywhere }

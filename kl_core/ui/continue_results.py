@@ -10,7 +10,7 @@ import msgspec
 
 from kl_core.errors import KLExplorerError
 from kl_core.formats.reader import read_entries
-from kl_core.records import ProblemLog, Response
+from kl_core.records import ProblemLog, Response, Token
 from kl_core.ui.continue_spot import joined
 
 JUDGEMENTS = "judgements.json"
@@ -101,12 +101,12 @@ def continuation(response: Response, rest: bytes) -> Continuation:
     tokens = [position.token for position in response.positions]
     data = [b"" if token.special else token.data for token in tokens]
     parts = [joined([token.text], [known]) for token, known in zip(tokens, data, strict=True)]
-    at = _first_other(parts, rest)
+    at = _first_other(parts, rest, [token.special for token in tokens])
     known = [position.logprob for position in response.positions]
     sums = [value for value in known if value is not None]
     return Continuation(
         same=_text(b"".join(parts[:at])),
-        differs=_text(parts[at]) if at < len(parts) else "",
+        differs=_shown(tokens[at], parts[at]) if at < len(parts) else "",
         after=_text(b"".join(parts[at + 1 :])),
         logprob=sum(sums) if len(sums) == len(known) else None,
         tokens=len(known),
@@ -114,11 +114,19 @@ def continuation(response: Response, rest: bytes) -> Continuation:
     )
 
 
-def _first_other(parts: list[bytes], rest: bytes) -> int:
-    """Index of the first part that `rest` does not go on with; their number without one."""
+def _shown(token: Token, part: bytes) -> str:
+    """A token alone; one that adds nothing to the text, such as the end's, by its name."""
+    return _text(part) or token.text
+
+
+def _first_other(parts: list[bytes], rest: bytes, special: list[bool]) -> int:
+    """Index of the first token that `rest` does not go on with; their number without one.
+
+    A special token, which adds no bytes, differs where the saved response goes on.
+    """
     at = 0
     for index, part in enumerate(parts):
-        if rest[at : at + len(part)] != part:
+        if rest[at : at + len(part)] != part or (special[index] and at < len(rest)):
             return index
         at += len(part)
     return len(parts)

@@ -93,5 +93,10 @@ def problems(values: Values) -> dict[str, str]:
     return {name: said for name, said in found.items() if said}
 
 
+def free(model: ModelConfig) -> bool:
+    """Whether a model is asked on this machine, where nothing is charged."""
+    return model.api == "local" or gemini_settings.is_loopback(model.base_url or "")
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}

@@ -19,6 +19,7 @@ from kl_core.ui import (
     continue_files,
     continue_form,
     continue_results,
+    continue_sides,
     figures,
     gemini_demo,
     progress,
@@ -110,10 +111,13 @@ def _begin(here: Spot, names: list[str], params: dict[str, Any]) -> None:
         config = continue_form.config(names, params, str(continue_files.output_of(folder)))
         if problem := problem_of(config, from_tokens=True):
             raise InputError(problem)
-        for model in config.models:
+        asked = [*config.models, *([config.judge.model] if config.judge else [])]
+        for model in asked:
             gemini_demo.revive(model.base_url or "")
         continue_files.write(folder, here, config)
         options = continue_files.options(folder)
+        if all(continue_sides.free(model) for model in asked):
+            options |= {"yes": True}
         run_dir = launch.start("sample", options, uuid.uuid4().hex + json.dumps(options))
         continue_files.remember(folder, run_dir, config)
     except (KLExplorerError, OSError) as error:
@@ -135,9 +139,10 @@ def _try(found: Try, here: Spot) -> None:
         st.fragment(_results, run_every=progress.POLL_S)(found, here)
     else:
         _results(found, here)
+    if status.active:  # the progress unfolds the command
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
-        if not status.active:
-            st.button("Continue again", key="continue_more", on_click=_again, args=(here.digest,))
+        st.button("Continue again", key="continue_more", on_click=_again, args=(here.digest,))
         with st.popover("Command and files"):
             st.caption("The same from a terminal:")
             st.code(progress.command_of(found.run_dir), language=None, wrap_lines=True)

@@ -83,8 +83,8 @@ def _compare(place: Place, ready: Sequence[SampledModel], paths: dict[int, Path]
         )
         st.text(f"{_name(ready, one)} with {_name(ready, other)}, without another call")
     st.caption(
-        "Both answered the same prompts. Wherever a response of one begins like a response of "
-        "the other, both have already said what they would go on with."
+        "Wherever a response of one begins like a response of the other, both have already said "
+        "what would come next."
     )
 
 

@@ -99,19 +99,20 @@ def _draw(found: Preview) -> None:
 def head(count: int) -> str:
     """How many there are, and how many of them show."""
     said = figures.counted(count, "prompt")
-    return f"{said} will be asked, among them:" if count > SHOWN else f"{said} will be asked:"
+    return (
+        f"{said} will be asked; the first of them:" if count > SHOWN else f"{said} will be asked:"
+    )
 
 
 def problem_lines(problems: tuple[Problem, ...]) -> str:
     """The first problems, a line each, and how many more there are."""
-    lines = [
-        visible.plain(
-            f"{folders.shown(each.file)}, {each.where}: {each.reason}; {each.hint}."
-            if each.where
-            else f"{folders.shown(each.file)}: {each.reason}; {each.hint}.",
-            300,
-        )
-        for each in problems[:PROBLEMS]
-    ]
+    lines = [_line(each) for each in problems[:PROBLEMS]]
     more = len(problems) - PROBLEMS
-    return "\n".join([*lines, *([f"{more:,} more of this kind."] if more > 0 else [])])
+    return "\n".join([*lines, *([f"And {more:,} more."] if more > 0 else [])])
+
+
+def _line(problem: Problem) -> str:
+    where = problem.where.removesuffix("$").rstrip(": ")
+    place = f"{folders.shown(problem.file)}{f', {where}' if where else ''}"
+    said = f"{place}: {problem.reason.rstrip('.')}. {problem.hint.rstrip('.')}."
+    return visible.plain(said, 300)

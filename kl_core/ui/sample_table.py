@@ -17,8 +17,8 @@ _ROW_PX = 35
 
 def show(models: Sequence[SampledModel]) -> None:
     """The table, and a sentence for each provider that gave no log-probabilities."""
-    widths = {"prompts": 76, "responses": 110, "kept from before": 128, "failed": 66}
-    columns = widths | {"without log-probabilities": 178}
+    widths = {"prompts": 68, "responses": 100, "kept from before": 116, "failed": 58}
+    columns = widths | {"without log-probabilities": 164}
     config: dict[str, Any] = {
         name: st.column_config.TextColumn(alignment="right", width=width)
         for name, width in columns.items()
@@ -28,7 +28,7 @@ def show(models: Sequence[SampledModel]) -> None:
         hide_index=True,
         width="stretch",
         height=_ROW_PX * (min(_MOST, len(models)) + 1) + 3,
-        column_config=config,
+        column_config=config | {"model": st.column_config.TextColumn(width=240)},
         key="sample_models",
     )
     if said := sentences(models):

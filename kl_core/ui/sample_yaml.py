@@ -11,8 +11,7 @@ from kl_core.errors import KLExplorerError
 from kl_core.formats import sampling_config
 from kl_core.formats.sampling_config import SamplingConfig
 from kl_core.jobs import launch
-from kl_core.ui import markup, sample_values
-from kl_core.ui.endpoint_fields import wrong
+from kl_core.ui import markup, sample_values, visible
 from kl_core.ui.sample_fields import FIELDS
 from kl_core.ui.sample_place import Place
 
@@ -52,13 +51,18 @@ def loader(place: Place, fill: Fill) -> None:
     )
     if file is None or st.session_state.get("sample_yaml_read") == file.file_id:
         if file is not None and (said := st.session_state.get("sample_yaml_said")):
-            wrong(said)
+            _refused(said)
         return
     st.session_state["sample_yaml_read"] = file.file_id
     st.session_state["sample_yaml_said"] = said = _read(place, file, fill)
     if not said:
         st.rerun()
-    wrong(said)
+    _refused(said)
+
+
+def _refused(said: str) -> None:
+    end = "" if said.endswith("?") else "."
+    st.text(visible.plain(f"This cannot be used: {said}{end}", 600))
 
 
 def _read(place: Place, file: Any, fill: Fill) -> str:

@@ -223,7 +223,7 @@ def test_raw_responses_show_surprisal_and_offer_scoring(app, runs, open_page) ->
     page.get_by_text("mean surprisal, nats").wait_for()
     assert page.locator(".panel.alone").count() == 1
     page.get_by_role("button", name="Score these").click()
-    page.get_by_role("heading", name="Score locally").wait_for()
+    page.get_by_role("heading", name="Score", exact=True).wait_for()
 
 
 def test_two_readers_do_not_disturb_each_other(app, runs, open_page) -> None:

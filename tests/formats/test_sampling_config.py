@@ -164,7 +164,7 @@ def test_names_of_variables_are_names(name):
         (config(model(label="a\\b")), "label must be"),
         (config(model(label="")), "label must be"),
         (config(ModelConfig(name="m")), "models[0] has no base_url; give the address"),
-        (config(model(base_url="http://example.com/v1")), "unencrypted"),
+        (config(model(base_url="http://example.com/v1", key_env="K")), "unencrypted"),
         (config(model(base_url="https://me:pw@host/v1")), "is not an address"),
         (config(model(api="local")), "base_url is of a server"),
         (config(model(api="gemini", providers=("x",))), "providers is for OpenRouter"),

@@ -12,7 +12,7 @@ from kl_core.emulator.server import running
 from kl_core.emulator.settings import FAULTS, Provider, Settings
 from kl_core.errors import InputError, ModelError, RunCancelled, RunError, RunWaiting
 from kl_core.formats.sampling_config import JudgeConfig, ModelConfig, PromptSource
-from kl_core.jobs import sample, worker
+from kl_core.jobs import again, sample_plan, worker
 from kl_core.store import queries, runs, spending
 from kl_core.store.sampled import read_sampled
 from kl_core.store.summary import run_summary
@@ -115,8 +115,9 @@ def test_what_is_in_the_folder_is_not_asked_again(tmp_path, quiet):
     wanted = config(tmp_path / "o", quiet.base_url)
     start(tmp_path / "r", wanted)
     before = contents(tmp_path / "o")
+    calls = quiet.stats()["routes"]
     second = start(tmp_path / "r", wanted)
-    assert asked(quiet) == 6
+    assert quiet.stats()["routes"] == calls
     assert contents(tmp_path / "o") == before
     assert run_summary(second)["responses"] == 6
     assert read_sampled(second)[0].kept == 6
@@ -299,10 +300,8 @@ def test_a_cancelled_run_keeps_its_files_and_goes_on(tmp_path, quiet):
     first = quiet.stats()["contexts_succeeded"]
     assert 0 < first < 36
     quiet.settings = Settings()
-    params = runs.read_params(run_dir)
-    _, _, work = sample.prepare(sample.thawed(params["request"], params["settings"]))
-    (run_dir / "confirmed").touch()
-    worker.carry_out(run_dir, work)
+    spending.confirm(run_dir)
+    worker.carry_out(run_dir, again.work_of(run_dir))
     assert quiet.stats()["contexts_succeeded"] == 36
     assert quiet.stats()["contexts_repeated"] == 0
     assert contents(tmp_path / "calm") == contents(tmp_path / "o")
@@ -336,6 +335,44 @@ def test_a_dearer_plan_than_the_limit_is_refused_with_both_figures(tmp_path, qui
     with pytest.raises(InputError, match=r"about \$0\.60 .*--max-cost is \$0\.50"):
         start(tmp_path / "r", config(tmp_path / "o", quiet.base_url, priced), max_cost=0.5)
     assert asked(quiet) == 1
+
+
+def test_spending_stops_at_the_limit_whatever_the_plan_said(tmp_path, quiet, monkeypatch):
+    """The input is a guess; what is answered is kept, and a higher limit goes on."""
+    monkeypatch.setattr(sample_plan, "guessed_tokens", lambda prompt: 0.0)
+    quiet.settings = Settings(latency_ms=20)
+    priced = (model(quiet, input_price=1000.0, output_price=0.0),)
+    wanted = config(tmp_path / "o", quiet.base_url, priced, samples=20)
+    with pytest.raises(RunError, match=r"\$0\.\d+ is spent and --max-cost is \$0\.20"):
+        start(tmp_path / "r", wanted, max_cost=0.2, yes=False, max_concurrent=2)
+    first = quiet.stats()["contexts_succeeded"]
+    assert 1 < first < 60
+    run_dir = start(tmp_path / "r", wanted, max_cost=9.0, yes=False)
+    assert quiet.stats()["contexts_repeated"] == 0
+    stats = spending.read_stats(run_dir)
+    assert (stats.made, stats.cost) == (60, pytest.approx(stats.input_tokens / 1000))
+
+
+def test_a_server_that_goes_down_is_asked_again_by_the_next_start_of_the_run(tmp_path, quiet):
+    """Samples given up are no result: the run fails, and resuming it brings the same files."""
+    start(tmp_path / "a", config(tmp_path / "calm", quiet.base_url, samples=12))
+    quiet.reset()
+
+    def down(plan, needed):
+        quiet.settings = Settings(fault_rate=1.0, faults=("503",))
+        return True
+
+    wanted = config(tmp_path / "o", quiet.base_url, samples=12)
+    with pytest.raises(RunError, match="tiny-base could not be asked: 20 questions in a row"):
+        start(tmp_path / "r", wanted, ask=down, max_retries=0)
+    [run_dir] = runs.run_folders(tmp_path / "r")
+    assert run_summary(run_dir)["responses"] == 0
+    quiet.settings = Settings()
+    assert start(tmp_path / "r", wanted) == run_dir
+    assert contents(tmp_path / "calm") == contents(tmp_path / "o")
+    summary = run_summary(run_dir)
+    assert (summary["state"], summary["responses"], summary["problems"]) == ("done", 36, [])
+    assert summary["calls"]["failed"] == 0
 
 
 def test_a_local_model_is_sampled_like_a_server(tmp_path, quiet):

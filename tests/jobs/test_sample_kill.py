@@ -15,7 +15,7 @@ from kl_core.store.summary import run_summary
 from tests import writing
 from tests.jobs.sampling import config, contents, start
 
-KILLS = 4
+KILLS = 3
 AT_ONCE = 4
 PROMPTS, SAMPLES = 12, 4
 

@@ -111,6 +111,7 @@ def test_a_start_writes_the_place_and_the_settings_and_begins_one_run(
     assert (config.samples, config.max_tokens, config.temperature) == (2, 40, 0.0)
     assert config.judge is None and "Start" not in labels(app)
     assert Path(options["config"]).is_relative_to(root.parent / "uploads")
+    assert options["yes"] is True  # both on this machine: nothing is charged
 
 
 def test_continuations_come_back_with_the_place_in_another_session(

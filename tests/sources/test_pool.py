@@ -242,7 +242,7 @@ def test_a_server_that_answers_nothing_any_more_ends_the_run():
     """Instead of trying each of 100,000 contexts nine times."""
     settings = PoolSettings(5, max_retries=1, base_s=0.001, hopeless=6)
     fake = Fake(lambda *_: CallError("503", "down", "again"))
-    with pytest.raises(RunError, match="6 contexts in a row.*down"):
+    with pytest.raises(RunError, match="6 questions in a row.*down"):
         run(fake, parts(range(5000)), settings=settings)
     assert sum(fake.asked.values()) < 100
 
@@ -270,7 +270,7 @@ def test_a_spell_of_odd_answers_ends_the_run_and_is_asked_again_by_the_next_star
         assert not failed
         finished.update(each.key for each in part.contexts)
 
-    with pytest.raises(RunError, match=r"\d+ contexts in a row .*the reply was empty.*resume"):
+    with pytest.raises(RunError, match=r"\d+ questions in a row .*the reply was empty.*resume"):
         run(fake, parts(range(1000)), store, SPELL, done=done)
     assert not any(answer.error for answer in store.kept.values())
     assert finished <= set(store.kept)
@@ -284,7 +284,7 @@ def test_a_spell_of_odd_answers_ends_the_run_and_is_asked_again_by_the_next_star
 def test_a_server_that_is_odd_from_the_start_ends_the_run_too():
     """With no context known to be good there is nothing to try it with."""
     store, fake = Store(), Fake(odd)
-    with pytest.raises(RunError, match="10 contexts in a row"):
+    with pytest.raises(RunError, match="10 questions in a row"):
         run(fake, parts(range(1000)), store, SPELL)
     assert not store.kept
 

@@ -36,10 +36,16 @@ def test_what_is_no_address_is_refused_without_its_password(address):
     assert "pw" not in str(raised.value).replace("--base-url", "")
 
 
-def test_plain_http_to_another_machine_is_refused():
-    """A key would be readable on its way."""
+def test_plain_http_to_another_machine_is_refused_where_a_key_would_go_there(monkeypatch):
+    """It would be readable on its way; without one the address is the user's choice, and free."""
+    monkeypatch.setenv("LAN_KEY", "a-key-of-the-house")
     with pytest.raises(InputError, match="unencrypted"):
-        resolve_server("http://10.0.0.5:8000/v1", None)
+        resolve_server("http://10.0.0.5:8000/v1", "LAN_KEY")
+    with pytest.raises(InputError, match="unencrypted"):
+        resolve_server("http://openrouter.ai/api/v1", None)
+    server = resolve_server("http://10.0.0.5:8000/v1", None)
+    assert (server.loopback, server.free, server.key_env) == (False, True, None)
+    assert not resolve_server("https://10.0.0.5:8000/v1", "LAN_KEY").free
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/v1", "https://host.example/v1"])

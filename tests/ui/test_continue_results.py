@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from kl_core.records import Position, Response, Token
@@ -38,6 +39,17 @@ def test_a_token_is_compared_by_bytes_and_whole() -> None:
     assert "as in the saved response" in continue_draw.under(same)
     longer = continue_results.continuation(response([" Lyons"], [-0.5]), REST)
     assert (longer.same, longer.differs) == ("", " Lyons")
+
+
+def test_an_answer_that_ends_where_the_saved_one_goes_on_differs_there() -> None:
+    """The end's token adds no text and is named; where both end nothing differs."""
+    end = Position(Token("<|eot|>", b"", None, "<|eot|>", special=True), -0.1, None)
+    stopped = response([" Lyon", "."], [-1.0, -1.0])
+    both = replace(stopped, positions=(*stopped.positions, end))
+    early = continue_results.continuation(both, REST)
+    assert (early.same, early.differs, early.after) == (" Lyon.", "<|eot|>", "")
+    assert early.tokens == 3 and early.logprob == -2.1
+    assert continue_results.continuation(both, b" Lyon.").differs == ""
 
 
 def test_a_sum_is_never_made_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -15,7 +16,15 @@ from kl_core.formats.sampling_config import (
     PromptSource,
     SamplingConfig,
 )
-from kl_core.ui import endpoint_keys, sample_demo, sample_files, sample_problems, sample_values
+from kl_core.ui import (
+    endpoint_keys,
+    sample_demo,
+    sample_files,
+    sample_problems,
+    sample_values,
+    sample_yaml,
+)
+from kl_core.ui.sample_place import Place
 from kl_core.ui.sample_values import config_of, values_of
 
 ROUTER = "https://openrouter.ai/api/v1"
@@ -157,6 +166,23 @@ def test_problems_name_the_field_and_in_a_list_the_model(
     listed = sample_problems.listed(found, values)
     assert any(text.startswith("model 2: another model") for text in listed)
     assert sample_problems.problems("write", {})["rows"] == "add a model"
+
+
+def test_a_file_that_is_no_configuration_leaves_the_form_alone() -> None:
+    """One sentence on why; a good one fills the form; nothing is read that is far too long."""
+    filled: list[str] = []
+
+    def fill(place: Place, way: str, values: dict[str, object]) -> None:
+        filled.append(way)
+
+    def read(text: str, size: int = 1) -> str:
+        file = SimpleNamespace(name="c.yaml", size=size, getvalue=text.encode)
+        return sample_yaml._read(Place(), file, fill)
+
+    assert "c.yaml" in read("{nothing: [") and "c.yaml" in read("output_dir: x\nmodel: []\n")
+    assert "too long" in read("x", 10**9) and not filled
+    good = SamplingConfig(output_dir="o", models=MODELS, prompts=SOURCES[3])
+    assert read(sampling_config.config_text(good)) == "" and filled == ["dataset"]
 
 
 def test_one_configuration_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,9 @@ def test_a_preview_shows_prompts_and_what_cannot_be_used(tmp_path: Path) -> None
     assert missing.error and missing.count == 0
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "1 prompt will be asked:"), (9, "among them:")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "1 prompt will be asked:"), (9, "; the first of them:")]
+)
 def test_the_preview_says_how_many_there_are(count: int, said: str) -> None:
     """Of many prompts only the first show."""
     assert said in sample_preview.head(count)
