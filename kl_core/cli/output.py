@@ -163,9 +163,7 @@ def _print_shared(summary: dict[str, Any]) -> None:
         f", {distinct}no call"
     )
     if summary["scored_tokens"]:
-        print(
-            "Means are over the shared positions alone: these crowd at the beginnings of answers."
-        )
+        print("Means are over the shared positions alone, mostly the beginnings of answers.")
 
 
 def _left(left: int, searched: int | None) -> str:

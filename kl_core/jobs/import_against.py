@@ -33,7 +33,8 @@ def prepare_against(input_dir: Path, pattern: str | None, against: Path) -> Prep
     frozen = {
         "input_dir": str(input_dir.resolve()),
         "pattern": pattern,
-        "fingerprint": f"{source.fingerprint}+{second.fingerprint}",
+        "fingerprint": source.fingerprint,
+        "against_fingerprint": second.fingerprint,
         "against": str(against.resolve()),
     }
     title = f"free comparison of {input_dir.resolve().name} with {against.resolve().name}"

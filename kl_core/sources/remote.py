@@ -20,7 +20,7 @@ from kl_core.records import (
 )
 from kl_core.sources.calls import Answer
 from kl_core.sources.contexts import PreparedEntry, PreparedResponse
-from kl_core.sources.shared_ids import both_keyed, same_vocabulary
+from kl_core.sources.paired_lists import paired_by_id
 
 Lookup = Callable[[bytes], Answer | None]
 
@@ -112,7 +112,7 @@ class Assembler:
             except UnusableError as error:
                 reasons[n] = f"model 2's list cannot be used: {error}"
         self._note_failures(entry, response, calls, reasons)
-        return measures.score(*_by_id(response, dists2), reasons, "floor")
+        return measures.score(*paired_by_id(response, dists2), reasons, "floor")
 
     def _table(self, answers: Iterable[Answer]) -> TokenTable:
         """One way of writing tokens for a whole response, told by all its candidates."""
@@ -174,19 +174,3 @@ class Assembler:
 
     def _add(self, entry: Entry, where: str, reason: str, hint: str) -> None:
         self._problems.append(Problem(entry.file, where, reason, hint))
-
-
-def _by_id(
-    response: Response, dists2: list[TokenDist | None]
-) -> tuple[Response, list[TokenDist | None]]:
-    """Lists with ids for identities where both models have one vocabulary."""
-    if not same_vocabulary([position.dist for position in response.positions], dists2):
-        return response, dists2
-    positions, others = [], []
-    for position, other in zip(response.positions, dists2, strict=True):
-        dist = position.dist
-        if dist is not None and other is not None:
-            dist, other = both_keyed(dist, other)  # noqa: PLW2901 - the pair goes on together
-        positions.append(replace(position, dist=dist))
-        others.append(other)
-    return replace(response, positions=tuple(positions)), others

@@ -18,6 +18,15 @@ def put(name: str, value: Any) -> None:
     FIELDS.values()[name] = value
 
 
+def catch_up() -> None:
+    """Take what the browser sent: a click may come before the fields were drawn again."""
+    values = FIELDS.values()
+    for name in values:
+        if FIELDS.key(name) in st.session_state:
+            said = st.session_state[FIELDS.key(name)]
+            values[name] = (said.strip() or None) if isinstance(said, str) else said
+
+
 def area(name: str, label: str, **looks: Any) -> None:
     """Lines of text, as they are typed."""
     values, key = FIELDS.values(), FIELDS.key(name)

@@ -13,10 +13,12 @@ from kl_core.errors import KLExplorerError
 from kl_core.formats import sampling_config
 from kl_core.formats.sampling_config import SamplingConfig
 from kl_core.jobs import launch
+from kl_core.store import runs
 from kl_core.ui import (
     gemini_demo,
     markup,
     sample_demo,
+    sample_fields,
     sample_files,
     sample_form,
     sample_models,
@@ -49,17 +51,31 @@ def show(place: Place) -> None:
     sample_prompts.section(place, check)
     sample_models.section(check)
     sample_form.settings(check)
-    new_folder = st.session_state.setdefault(_FOLDER, sample_files.new_folder())
-    sample_form.output(check, new_folder)
-    missing = sample_problems.listed(check(), FIELDS.values())
-    config = sample_values.config_of(place.way, FIELDS.values(), new_folder)
-    if not missing and (problem := sampling_config.problem_of(config, from_tokens=False)):
-        missing.append(problem)
-    options = sample_form.run_options(FIELDS.values())
+    sample_form.output(check, _new_folder())
+    config, options, missing = _wanted(place)
     sample_yaml.kept()
     if not missing:
-        sample_yaml.preview(sample_files.settled(config), options)
-    _button(place, config, options, missing)
+        sample_yaml.preview(config, options)
+    _button(place, missing)
+
+
+def _new_folder() -> str:
+    """Where responses go unless a folder is named: one that no run has written to."""
+    known = st.session_state.get(_FOLDER)
+    if known is None or (runs.REPOSITORY / known).exists():
+        st.session_state[_FOLDER] = sample_files.new_folder()
+    return str(st.session_state[_FOLDER])
+
+
+def _wanted(place: Place) -> tuple[SamplingConfig, dict[str, Any], list[str]]:
+    """(configuration, options of the command, what is missing) of the fields as they are."""
+    values = FIELDS.values()
+    missing = sample_problems.listed(sample_problems.problems(place.way, values), values)
+    config = sample_values.config_of(place.way, values, st.session_state[_FOLDER])
+    config = sample_files.settled(config)
+    if not missing and (problem := sampling_config.problem_of(config, from_tokens=False)):
+        missing.append(problem)
+    return config, sample_form.run_options(values), missing
 
 
 def _above(place: Place) -> None:
@@ -109,9 +125,7 @@ def fill(place: Place, way: str, values: dict[str, Any]) -> None:
     place.way, place.run, place.missing = way, None, ""
 
 
-def _button(
-    place: Place, config: SamplingConfig, options: dict[str, Any], missing: list[str]
-) -> None:
+def _button(place: Place, missing: list[str]) -> None:
     if missing:
         said = markup.inert(f"First: {'; '.join(missing)}.")
         st.markdown(f":orange[:material/warning:] {said}")
@@ -121,14 +135,18 @@ def _button(
         disabled=bool(missing),
         key="sample_go",
         on_click=begin,
-        args=(place, sample_files.settled(config), options),
+        args=(place,),
         help="One sample of each model finds out whether it gives log-probabilities, and what the "
         "whole run would take. Nothing else is asked before you say yes.",
     )
 
 
-def begin(place: Place, config: SamplingConfig, options: dict[str, Any]) -> None:
+def begin(place: Place) -> None:
     """Start the worker; a repeated click while it is at it starts nothing new."""
+    sample_fields.catch_up()
+    config, options, missing = _wanted(place)
+    if missing:
+        return  # said above the button, which is drawn anew
     last: Path | None = st.session_state.get(_LAST)
     if last is None or not last.is_dir() or not launch.status(last).active:
         st.session_state[_NONCE] = uuid.uuid4().hex
@@ -142,7 +160,6 @@ def begin(place: Place, config: SamplingConfig, options: dict[str, Any]) -> None
         st.session_state[_SAID] = f"The run did not start: {error}."
         return
     st.session_state[_LAST] = run_dir
-    st.session_state.pop(_FOLDER, None)  # the next run gets a folder of its own
     place.run = run_dir.name
 
 

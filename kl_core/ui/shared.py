@@ -52,8 +52,8 @@ def caption(summary: Row, request: Row, contexts: int | None) -> str:
     distinct = "" if contexts is None else f" ({counted(contexts, 'distinct context')})"
     return (
         f"Free comparison: {count(known)} of {counted(every, 'position')} are shared{distinct}, no "
-        "call made; model 2 never came to the rest. Means are over the shared positions alone: "
-        "these crowd at the beginnings of answers."
+        "call made; model 2 never came to the rest. Means are over the shared positions alone, "
+        "mostly the beginnings of answers."
     )
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kl_core.errors import InputError, RunCancelled
-from kl_core.jobs import import_run, worker
+from kl_core.errors import InputError, RunCancelled, RunError
+from kl_core.jobs import again, import_run, worker
 from kl_core.records import NO_RESPONSES, NOT_REACHED
 from kl_core.store import parts, queries, runs
 from kl_core.store.summary import run_summary
@@ -67,9 +67,9 @@ def test_a_cancelled_comparison_goes_on_and_counts_its_contexts_once(tmp_path, m
         worker.carry_out(run_dir, work, cancel_soon)
     assert 4 <= len(parts.finished_prompts(run_dir)) < 7
     assert 0 < run_summary(run_dir)["shared_contexts"] < 12
-    again, work = start(tmp_path / "runs", *folders)
-    assert again == run_dir
-    worker.carry_out(again, work)
+    same, work = start(tmp_path / "runs", *folders)
+    assert same == run_dir
+    worker.carry_out(same, work)
     summary = run_summary(run_dir)
     names = ("state", "prompts", "scored_tokens", "shared_contexts")
     assert [summary[name] for name in names] == ["done", 7, 12, 12]
@@ -87,7 +87,9 @@ def test_the_request_freezes_both_folders_and_thaws_again(tmp_path):
     writing.openai_file(against / "new.json", "new", 2)
     changed = import_run.prepare(request)[0]
     assert len({str(each) for each in (frozen, plain, changed)}) == 3
-    assert len({each["fingerprint"] for each in (frozen, plain, changed)}) == 3
+    run_dir = runs.create_run(tmp_path / "runs", "import", {"request": frozen})
+    with pytest.raises(RunError, match="have changed"):
+        again.work_of(run_dir)
 
 
 def test_problems_of_the_second_folder_say_that_they_are_its_own(tmp_path):

@@ -241,6 +241,43 @@ def test_a_click_writes_the_configuration_and_starts_one_run(
     assert "yes" not in asked[0][1] and "Starting the worker" in texts(app)
 
 
+def test_what_was_typed_just_before_the_click_is_what_is_started(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click may arrive together with the last field, before the page was drawn again."""
+    asked: list[Path] = []
+
+    def start(kind: str, options: dict[str, object], nonce: str) -> Path:
+        asked.append(Path(str(options["config"])))
+        return made(root, "starting", plan=None, models=[])
+
+    monkeypatch.setattr(launch, "start", start)
+    app = local(opened(PAGE))
+    app.text_area(key="draw_texts").set_value("One?").run()
+    app.text_input(key="draw_m0.name").set_value(" the-other ")
+    app.number_input(key="draw_samples").set_value(5)
+    button(app, "Probe and estimate").click().run()
+    config = sampling_config.read_config(asked[0])
+    assert config.models[0].name == "the-other" and config.samples == 5
+    again = local(opened(PAGE))
+    again.text_area(key="draw_texts").set_value("One?").run()
+    again.text_area(key="draw_texts").set_value("")
+    button(again, "Probe and estimate").click().run()
+    assert len(asked) == 1 and "First: write the prompts" in texts(again)
+
+
+def test_a_folder_that_a_run_has_written_to_is_not_offered_again() -> None:
+    """The next run gets a folder of its own, so that two runs never mix their files."""
+    app = local(opened(PAGE))
+    app.text_area(key="draw_texts").set_value("One?").run()
+    first = shown(app).output_dir
+    app.run()
+    assert shown(app).output_dir == first
+    (runs.REPOSITORY / first).mkdir(parents=True)
+    app.run()
+    assert shown(app).output_dir != first
+
+
 def test_the_demo_fills_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prompts, two models, no key; and it says that it is a demo."""
     monkeypatch.setattr(launch, "demo_server", lambda: ADDRESS)
