@@ -18,7 +18,7 @@ page = st.navigation(
         ],
         "Compute": [
             st.Page("pages/sample.py", title="Sample", url_path="sample"),
-            st.Page("pages/score.py", title="Score locally", url_path="score"),
+            st.Page("pages/score.py", title="Score", url_path="score"),
             st.Page("pages/gemini.py", title="Gemini", url_path="gemini"),
         ],
     }

@@ -27,7 +27,7 @@ if len(infos) < 2:
         "Comparing needs two runs over the same responses: two candidate models, two dates, two "
         "precisions. "
         + ("There is one run so far. " if infos else "There is no run yet. ")
-        + "Score the same folder against another model on the page Score locally, or open "
+        + "Score the same folder against another model on the page Score, or open "
         "another set of results on Explore."
     )
     st.stop()

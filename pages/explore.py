@@ -47,7 +47,7 @@ if not infos:
     st.title("Explore")
     st.text(
         "No run yet. Open a directory of responses below, or score one against a local model "
-        "on the page Score locally."
+        "on the page Score."
     )
     open_files()
     st.stop()

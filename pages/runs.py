@@ -13,7 +13,7 @@ infos = runs.list_runs(root)
 if not infos:
     st.text(
         "No runs yet. Open Explore to import the sample, or score a directory of responses on "
-        "the page Score locally."
+        "the page Score."
     )
 else:
     run_list.show(infos)

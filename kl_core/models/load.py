@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+_LOADING = threading.Lock()
+"""transformers makes empty models by a switch of the process: two at once mix their weights."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -82,7 +85,7 @@ class LoadedModel:
 
 
 def load_model(spec: ModelSpec) -> LoadedModel:
-    """Load a model, its tokenizer and its adapter.
+    """Load a model, its tokenizer and its adapter; one at a time, whichever thread asks.
 
     safetensors weights are preferred; .bin weights load with a warning. A quantised
     checkpoint loads as transformers loads it and stays where it puts it.
@@ -91,6 +94,11 @@ def load_model(spec: ModelSpec) -> LoadedModel:
         ModelError: anything that keeps it from loading, with what to do about it.
     """
     check_spec(spec)
+    with _LOADING:
+        return _load(spec)
+
+
+def _load(spec: ModelSpec) -> LoadedModel:
     _quiet()
     device = _device(spec)
     config = _load_config(spec)

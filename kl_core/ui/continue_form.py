@@ -36,9 +36,9 @@ def form(names: list[str], params: dict[str, Any]) -> list[str]:
         with column:
             st.text(f"Model {number + 1}: {visible.plain(name, 60)}")
             fields = side(name, number, params)
-            missing += [f"model {number + 1}: {said}" for said in _place(fields).values()]
+            missing += [f"for model {number + 1}, {said}" for said in _place(fields).values()]
     if len(names) > 1:
-        missing += [f"judge: {said}" for said in _judge()]
+        missing += [f"for the judge, {said}" for said in _judge()]
     return missing
 
 
@@ -119,6 +119,7 @@ def _where(fields: Fields) -> str:
         format_func=WHERE.__getitem__,
         key=fields.key("where"),
         required=True,
+        wrap=True,
         label_visibility="collapsed",
     )
     where = str(said or "local")

@@ -10,7 +10,7 @@ from kl_core.store import runs
 from kl_core.ui import endpoint_keys, endpoint_settings, gemini_settings
 
 Values = Mapping[str, Any]
-WHERE = {"local": "This machine", "openai": "A server", "gemini": "Gemini"}
+WHERE = {"local": "Local", "openai": "Server", "gemini": "Gemini"}
 _SPEC = ("revision", "dtype", "device", "adapter", "trust_remote_code", "chat_template", "raw")
 
 

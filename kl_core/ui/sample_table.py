@@ -38,7 +38,7 @@ def show(models: Sequence[SampledModel]) -> None:
 def row(model: SampledModel) -> dict[str, Any]:
     """One model's figures."""
     return {
-        "model": named(model.name),
+        "model": named(model.name, 34),  # as many as its column shows
         "prompts": figures.count(model.prompts),
         "responses": f"{figures.count(model.responses)} of {figures.count(model.wanted)}",
         "kept from before": figures.count(model.kept),

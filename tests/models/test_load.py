@@ -7,6 +7,8 @@ import json
 import logging
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,6 +22,8 @@ from kl_core.models.engine import PrefixCacheEngine
 from kl_core.models.load import ModelSpec, load_model
 from tests.models.test_engine import gaps
 from tests.models.tiny import CONFIGS, SHAPE, VOCAB, make_tokenizer, save, some_work, stressed
+
+MODELS = Path(__file__).resolve().parents[2] / "sample_data" / "models"
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +231,14 @@ def test_importing_the_loader_does_not_import_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_models_loaded_by_several_threads_at_once_have_their_own_weights():
+    """transformers' loading is not safe for that; here it is."""
+    names = ("tiny-base", "tiny-tuned") * 2
+    with ThreadPoolExecutor(len(names)) as threads:
+        found = list(threads.map(lambda name: load_model(ModelSpec(str(MODELS / name))), names))
+    sums = [float(loaded.model.get_output_embeddings().weight.double().sum()) for loaded in found]
+    assert sums[0] == sums[2]
+    assert sums[1] == sums[3]
+    assert sums[0] != sums[1]

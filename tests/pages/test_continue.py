@@ -154,7 +154,7 @@ def test_a_side_that_cannot_be_asked_is_named_and_nothing_starts(
     app = unfolded(opened(run=made_runs.planted(root).name, **TOKEN))
     where = app.button_group[-1]
     where.set_value("openai").run()
-    assert "model 2: type the server's base URL" in texts(app) and button(app, "Start").disabled
+    assert "for model 2, type the server's base URL" in texts(app) and button(app, "Start").disabled
     url = next(each for each in app.text_input if each.label == "Base URL")
     url.set_value("http://example.com/v1").run()
     assert "use https for other hosts" in texts(app)
@@ -173,7 +173,7 @@ def test_a_judge_has_a_place_and_a_template_with_all_its_blanks(
     """The words it is asked by are shown and can be changed; a lost blank is named."""
     app = unfolded(opened(run=made_runs.planted(root).name, **TOKEN))
     app.checkbox(key="continue_judge_on").set_value(True).run()
-    assert "judge: type a folder" in texts(app)
+    assert "for the judge, type a folder" in texts(app)
     app.text_input(key="continue_judge_name").set_value("sample_data/models/tiny-base").run()
     words = app.text_area(key="continue_judge_template")
     assert "{prefix}" in words.value

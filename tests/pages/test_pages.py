@@ -194,10 +194,10 @@ from kl_core.ui import sample
 from pathlib import Path
 sample.folder = lambda: Path("/nonexistent")
 app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()
-for page in ("pages/runs.py", "pages/score.py", "pages/gemini.py"):
+for page in ("pages/runs.py", "pages/score.py", "pages/gemini.py", "pages/sample.py"):
     app.switch_page(page).run()
     assert not app.exception
-heavy = {{"torch", "transformers", "google.genai"}} & set(sys.modules)
+heavy = {{"torch", "transformers", "google.genai", "openai", "datasets"}} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run(
