@@ -25,6 +25,7 @@ def test_a_link_to_a_page_opens_within_the_app(path: str, tmp_path: Path, open_p
             "Explore",
             "Compare runs",
             "Runs",
+            "Sample",
             "Score",
             "Gemini",
         ]
