@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
-import re
-import time
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -15,7 +9,9 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.genai import errors
 
 from kl_core.sources.calls import CallError
-from kl_core.sources.endpoint import KEY_NAMES, Endpoint
+from kl_core.sources.endpoint import Endpoint
+from kl_core.sources.redaction import redacted
+from kl_core.sources.waiting import retry_after, seconds_of
 
 PASSING = frozenset({408, 409, 425, 429, 499})
 DENIED = {
@@ -26,7 +22,6 @@ DENIED = {
     "the right to call this model",
     404: "there is no such model here: check its name, and the location for Vertex AI",
 }
-_KEYS = re.compile(r"AIza[\w-]{10,}|ya29\.[\w.-]+|AQ\.[\w.-]{10,}|(?<=key=)[^&\s\"']+")
 
 
 def call_error(error: Exception, model: str, endpoint: Endpoint) -> CallError | None:
@@ -59,7 +54,8 @@ def _of_status(error: errors.APIError, model: str, endpoint: Endpoint) -> CallEr
     if code == 400:
         return _of_bad_request(error, said, model, endpoint)
     if code in PASSING or code >= 500:
-        wait = retry_after(getattr(error.response, "headers", None), error.details)
+        told = retry_after(getattr(error.response, "headers", None))
+        wait = told if told is not None else retry_info(error.details)
         return CallError(str(code), f"{endpoint.name} answered {code}: {said}", "again", wait)
     if code in DENIED:
         sentence = f"{endpoint.name} answered {code} for {model}, {DENIED[code]} ({said})"
@@ -109,39 +105,11 @@ def _of_login(said: str, passing: bool = False) -> CallError:
     )
 
 
-def retry_after(headers: Mapping[str, str] | None, details: Any) -> float | None:
-    """Seconds the server asks to wait: Retry-After (seconds or a date), else RetryInfo."""
-    written = headers.get("Retry-After") if headers is not None else None
-    if written is not None:
-        wait = _seconds(written)
-        return wait if wait is not None else _until(written)
+def retry_info(details: Any) -> float | None:
+    """Seconds of the RetryInfo in an error's details, None without one."""
     try:
         infos = details["error"]["details"]
         delays = [each.get("retryDelay") for each in infos if "retryDelay" in each]
-        return _seconds(str(delays[0]).removesuffix("s")) if delays else None
+        return seconds_of(str(delays[0]).removesuffix("s")) if delays else None
     except (KeyError, TypeError, AttributeError):
         return None
-
-
-def _seconds(written: str) -> float | None:
-    try:
-        value = float(written)
-    except ValueError:
-        return None
-    return max(value, 0.0) if math.isfinite(value) else None
-
-
-def _until(written: str) -> float | None:
-    try:
-        return max(parsedate_to_datetime(written).timestamp() - time.time(), 0.0)
-    except (ValueError, OverflowError):
-        return None
-
-
-def redacted(text: str) -> str:
-    """`text` without anything that is, or looks like, a key or token."""
-    for name in KEY_NAMES:
-        key = os.environ.get(name, "").strip()
-        if len(key) >= 8:
-            text = text.replace(key, "…")
-    return _KEYS.sub("…", text)

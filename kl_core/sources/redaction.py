@@ -8,7 +8,7 @@ import re
 _LOOKS = re.compile(
     r"\b(?:sk|pk|rk|or|gsk|fw|hf|xai|tgp|nvapi|key)[-_][\w*.-]{8,}"
     r"|(?i:(?<=bearer )|(?<=api[_-]key=)|(?<=key=)|(?<=token=))[^\s&\"',;}]+"
-    r"|AIza[\w-]{10,}|eyJ[\w-]{10,}\.[\w.-]+"
+    r"|AIza[\w-]{10,}|ya29\.[\w.-]+|AQ\.[\w.-]{10,}|eyJ[\w-]{10,}\.[\w.-]+"
 )
 _NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 SHORTEST = 8  # of what the environment holds; shorter words are no keys

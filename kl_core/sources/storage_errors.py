@@ -6,8 +6,8 @@ import requests
 from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.auth.exceptions import GoogleAuthError, TransportError
 
-from kl_core.sources.call_errors import redacted
 from kl_core.sources.calls import CallError
+from kl_core.sources.redaction import redacted
 
 _PASSING = frozenset({408, 429})
 

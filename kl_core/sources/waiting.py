@@ -8,16 +8,22 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str] | None) -> float | None:
     """Seconds of a Retry-After header, which may be a fraction or a date; None without one."""
-    written = headers.get("Retry-After")
+    written = headers.get("Retry-After") if headers is not None else None
     if written is None:
         return None
+    wait = seconds_of(written)
+    return wait if wait is not None else _until(written)
+
+
+def seconds_of(written: str) -> float | None:
+    """A number of seconds, None for what is none."""
     try:
-        seconds = float(written)
+        value = float(written)
     except ValueError:
-        return _until(written)
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+        return None
+    return max(value, 0.0) if math.isfinite(value) else None
 
 
 def _until(written: str) -> float | None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import streamlit as st
+from kl_core.ui.address import Address
+from kl_core.ui.page_place import GONE, PagePlace, kind_of_run, text_in
 
-from kl_core.errors import KLExplorerError
-from kl_core.store import runs
-from kl_core.ui.address import Address, ledger
-
-_STATE, _LEDGER = "sample_state", "sample_ledger"
 WAYS = {"write": "Write them", "file": "A file", "dataset": "A data set of the hub"}
 
 
@@ -32,49 +28,36 @@ class Place:
     led_to: set[str] = field(default_factory=set)
 
 
-def current() -> Place:
-    """The session's place, taken from the address where that was changed from outside."""
-    here = _address()
-    known: Place | None = st.session_state.get(_STATE)
-    if known is not None and here.get("run") in known.led_to:
-        here = _as_address(known)
-    if known is None or ledger(_LEDGER).changed_outside(here, _as_address(known)):
-        known = Place(
-            way=said if (said := str(here.get("prompts", ""))) in WAYS else "write",
-            run=str(here["run"]) if "run" in here else None,
-            led_to=known.led_to if known else set(),
-        )
-        st.session_state[_STATE] = known
-    return known
-
-
-def finish(place: Place) -> None:
-    """Put the place into the address; the page's run is over."""
-    ledger(_LEDGER).tell(_as_address(place), _address())
-    ledger(_LEDGER).finish()
-
-
 def run_folder(place: Place) -> Path | None:
     """The run to show; None, with the reason in `place.missing`, where there is none to show."""
     if place.run is None:
         return None
-    try:
-        run_dir = runs.find_run(runs.default_root(), place.run)
-        kind = runs.read_params(run_dir)["kind"]
-    except KLExplorerError:
-        place.missing = "The run of this address is not here any more; begin another one below."
-    else:
-        if kind == "sample":
-            place.run, place.missing = run_dir.name, ""
-            return run_dir
-        place.missing = "The run of this address did not sample; the page Runs shows it."
-    place.run = None
+    found = kind_of_run(place.run)
+    if found is not None and found[1] == "sample":
+        place.run, place.missing = found[0].name, ""
+        return found[0]
+    other = "The run of this address did not sample; the page Runs shows it."
+    place.run, place.missing = None, other if found else GONE
     return None
 
 
-def _address() -> Address:
-    return {name: st.query_params[name] for name in ("prompts", "run") if name in st.query_params}
+def _parse(address: Address, before: Place | None) -> Place:
+    way = text_in(address, "prompts")
+    return Place(
+        way=way if way in WAYS else "write",
+        run=text_in(address, "run"),
+        led_to=before.led_to if before else set(),
+    )
+
+
+def _seen(address: Address, place: Place) -> Address:
+    """Back from a run that the reader was led to is no other place."""
+    return _as_address(place) if address.get("run") in place.led_to else address
 
 
 def _as_address(place: Place) -> Address:
     return {"prompts": place.way} if place.run is None else {"run": place.run}
+
+
+_PAGE = PagePlace("sample", ("prompts", "run"), _parse, _as_address, _seen)
+current, finish = _PAGE.current, _PAGE.finish

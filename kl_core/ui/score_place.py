@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import streamlit as st
+from kl_core.ui.address import Address
+from kl_core.ui.page_place import GONE, PagePlace, kind_of_run, text_in
 
-from kl_core.errors import KLExplorerError
-from kl_core.store import runs
-from kl_core.ui.address import Address, ledger
-
-_STATE, _LEDGER = "score_state", "score_ledger"
-_NAMES = ("by", "input", "dir", "run")
 WAYS = {"machine": "score", "server": "endpoint"}
 
 
@@ -39,56 +34,30 @@ class Place:
         self.run = self.begun = run_dir.name
 
 
-def current() -> Place:
-    """The session's place, taken from the address where that was changed from outside."""
-    here = _address()
-    known: Place | None = st.session_state.get(_STATE)
-    if known is None or ledger(_LEDGER).changed_outside(here, _as_address(known)):
-        known = _parse(here)
-        st.session_state[_STATE] = known
-    return known
-
-
-def finish(place: Place) -> None:
-    """Put the place into the address; the page's run is over."""
-    ledger(_LEDGER).tell(_as_address(place), _address())
-    ledger(_LEDGER).finish()
-
-
 def run_folder(place: Place) -> Path | None:
     """The run to show; None, with the reason in `place.missing`, where there is none to show."""
     if place.run is None:
         return None
-    try:
-        run_dir = runs.find_run(runs.default_root(), place.run)
-        kind = runs.read_params(run_dir)["kind"]
-    except KLExplorerError:
-        place.missing = "The run of this address is not here any more; begin another one below."
-    else:
-        way = next((way for way, job in WAYS.items() if job == kind), None)
-        if way is None and place.begun == run_dir.name:
-            way = place.by
-        if way is not None:
-            place.by, place.run, place.missing = way, run_dir.name, ""
-            return run_dir
-        place.missing = "The run of this address scored nothing; the page Runs shows it."
-    place.run = None
+    found = kind_of_run(place.run)
+    way = next((way for way, job in WAYS.items() if found and job == found[1]), None)
+    if way is None and found is not None and place.begun == found[0].name:
+        way = place.by
+    if found is not None and way is not None:
+        place.by, place.run, place.missing = way, found[0].name, ""
+        return found[0]
+    other = "The run of this address scored nothing; the page Runs shows it."
+    place.run, place.missing = None, other if found else GONE
     return None
 
 
-def _parse(address: Address) -> Place:
+def _parse(address: Address, _before: Place | None) -> Place:
     """`dir` is another name of `input`, for links from a page that made the responses."""
-    by, run = str(address.get("by", "")), address.get("run")
-    folder = address.get("input") or address.get("dir")
+    by = text_in(address, "by")
     return Place(
         by=by if by in WAYS else "machine",
-        input=str(folder) if folder else None,
-        run=str(run) if run else None,
+        input=text_in(address, "input") or text_in(address, "dir"),
+        run=text_in(address, "run"),
     )
-
-
-def _address() -> Address:
-    return {name: st.query_params[name] for name in _NAMES if name in st.query_params}
 
 
 def _as_address(place: Place) -> Address:
@@ -96,3 +65,7 @@ def _as_address(place: Place) -> Address:
         return {"run": place.run}
     by = {"by": place.by} if place.by != "machine" else {}
     return {**by, **({"input": place.input} if place.input else {})}
+
+
+_PAGE = PagePlace("score", ("by", "input", "dir", "run"), _parse, _as_address)
+current, finish = _PAGE.current, _PAGE.finish

@@ -18,13 +18,15 @@ from kl_core.emulator.settings import Settings
 from kl_core.errors import InputError
 from kl_core.records import Message
 from kl_core.sources import gemini_client
-from kl_core.sources.call_errors import call_error, redacted, retry_after
+from kl_core.sources.call_errors import call_error, retry_info
 from kl_core.sources.calls import CallError, Context
 from kl_core.sources.endpoint import Endpoint
 from kl_core.sources.gemini_client import GeminiClient
 from kl_core.sources.gemini_wire import WireSettings
 from kl_core.sources.journal import Journal
 from kl_core.sources.pool import Pool, PoolSettings
+from kl_core.sources.redaction import redacted
+from kl_core.sources.waiting import retry_after
 
 KEY = "AIzaSyTheRealKeyThatMustNotBeSeen"
 WIRE = WireSettings("gemini-9-flash")
@@ -280,15 +282,16 @@ def test_a_login_that_cannot_be_renewed_denies_and_a_passing_trouble_does_not():
 def test_retry_after_is_read_in_all_its_forms():
     """Seconds, fractions, a date; else RetryInfo; nonsense is none."""
     info = {"error": {"details": [{"@type": "x"}, {"retryDelay": "3.5s"}]}}
-    assert retry_after({"Retry-After": "2"}, info) == 2.0
-    assert retry_after({"Retry-After": "0.25"}, None) == 0.25
+    assert retry_after({"Retry-After": "2"}) == 2.0
+    assert retry_after({"Retry-After": "0.25"}) == 0.25
     date = email.utils.formatdate(time.time() + 30, usegmt=True)
-    assert 27.0 <= retry_after({"Retry-After": date}, None) <= 31.0
-    assert retry_after({"Retry-After": "Fri, 01 Jan 2021 00:00:00 GMT"}, None) == 0.0
-    assert retry_after({}, info) == 3.5
+    assert 27.0 <= retry_after({"Retry-After": date}) <= 31.0
+    assert retry_after({"Retry-After": "Fri, 01 Jan 2021 00:00:00 GMT"}) == 0.0
+    assert retry_info(info) == 3.5
     for nonsense in ("soon", "nan", "inf", ""):
-        assert retry_after({"Retry-After": nonsense}, None) is None
-    assert retry_after(None, {"error": "?"}) is None
+        assert retry_after({"Retry-After": nonsense}) is None
+    assert retry_after(None) is None
+    assert retry_info({"error": "?"}) is None
     found, _ = ask(failing(429, details=[{"retryDelay": "1.5s"}]))
     assert found.retry_after_s == 1.5
 
