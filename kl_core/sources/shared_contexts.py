@@ -100,7 +100,7 @@ class SharedContexts:
         if not response.positions or response.error:
             return measures.unscored(response)
         dists2, reasons = self._looked_up(response, prompt, lists)
-        own, others = paired_by_id(response, dists2)
+        own, others = paired_by_id(_cut(response, dists2), dists2)
         return measures.score(own, others, reasons, "floor")
 
     def _looked_up(
@@ -143,6 +143,20 @@ class SharedContexts:
                 "versions or machines.",
             )
         )
+
+
+def _cut(response: Response, dists2: Sequence[TokenDist | None]) -> Response:
+    """Model 1's lists no longer than model 2's, or equal models would not have a floor of 0.
+
+    What is cut off stands beside the list, for the certified bound.
+    """
+    positions = tuple(
+        position
+        if other is None or position.dist is None or position.dist.listed <= other.listed
+        else replace(position, dist=replace(position.dist, listed=other.listed))
+        for position, other in zip(response.positions, dists2, strict=True)
+    )
+    return replace(response, positions=positions)
 
 
 def _prompts(rows: Sequence[object]) -> str:

@@ -154,6 +154,18 @@ def test_model_2s_longer_list_is_taken_no_longer_than_model_1s(tmp_path):
     np.testing.assert_allclose(result.responses[0].measures.headline, [0], atol=1e-12)
 
 
+def test_model_1s_longer_list_is_cut_too_so_that_equal_models_do_not_differ(tmp_path):
+    """What is cut off stands beside the list."""
+    ours = {"A": 0.7, "B": 0.2, "C": 0.06, "D": 0.04}
+    shorter = {token: ours[token] for token in ("A", "B")}
+    mine = record(response(item("A", ours)))
+    result, _ = against(tmp_path, mine, record(response(item("A", shorter))))
+    [scored] = result.responses
+    assert scored.measures.headline[0] == pytest.approx(0, abs=1e-12)
+    dist = scored.response.positions[0].dist
+    assert (dist.listed, len(dist.tokens)) == (2, 4)
+
+
 def test_unmatched_prompts_are_one_row_a_side_with_the_first(tmp_path):
     """Messages must be equal; a prompt as text and as one user turn are."""
     turns = [{"role": "user", "content": "Say it"}]
