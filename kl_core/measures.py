@@ -242,7 +242,7 @@ def _fill_side2(
     if known2 is not None:
         values["logprob2"], values["rank2"] = known2.logprob.copy(), known2.rank.copy()
         values["entropy2_full"] = known2.entropy.copy()
-        return
+        rows = [index for index in rows if np.isnan(known2.logprob[index])]
     for index in rows:
         dist, token = dists2[index], positions[index].token
         assert dist is not None
@@ -252,7 +252,7 @@ def _fill_side2(
         place = next((i for i, t in enumerate(dist.tokens) if identity(t) == wanted), None)
         if place is None:
             values["censored"][index] = True
-        else:
+        elif known2 is None:
             values["logprob2"][index] = dist.logprobs[place]
             values["rank2"][index] = place + 1 if place < dist.listed else -1
 

@@ -11,7 +11,7 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.output import ProgressPrinter, print_json, print_summary
-from kl_core.errors import RunCancelled
+from kl_core.errors import KLExplorerError, RunCancelled
 from kl_core.jobs import compare, import_run, score
 from kl_core.jobs.scoring import ScoringOptions
 from kl_core.jobs.worker import Worker, carry_out, folder_for
@@ -48,6 +48,10 @@ def finish(run_dir: Path, work: Work, as_json: bool) -> None:
         carry_out(run_dir, work, printer)
     except RunCancelled as error:
         cancelled = error
+    except KLExplorerError:
+        printer.close()
+        print(f"{run_dir.name}: {runs.read_status(run_dir).state}", file=sys.stderr)
+        raise
     finally:
         printer.close()
     summary = run_summary(run_dir)

@@ -11,6 +11,7 @@ import typer
 
 from kl_core.cli import options
 from kl_core.cli.compute import run_in_foreground
+from kl_core.cli.lines import say
 from kl_core.cli.output import duration
 from kl_core.jobs import batch, prefill
 from kl_core.jobs.gemini_job import GeminiRequest
@@ -202,7 +203,7 @@ def asker(lines: Callable[[CallPlan], list[str]] | None = None) -> Ask | None:
 
     def ask(plan: CallPlan, needed: bool) -> bool:
         for line in (lines or plan_lines)(plan):
-            print(line, file=sys.stderr)
+            say(line, hang=2, stream=sys.stderr)
         if not needed:
             return True
         somebody = sys.stdin.isatty() and sys.stderr.isatty()
@@ -218,15 +219,16 @@ def plan_lines(plan: CallPlan) -> list[str]:
         cost = "nothing is charged"
     if plan.cost is not None and plan.price_date:
         cost += f" (${plan.price_input:g} / ${plan.price_output:g} per million, {plan.price_date})"
+    noun = "request" if plan.mode == "endpoint" else "call"
     lines = [
         "",
-        f"{plan.model}: {counted(plan.calls, 'call')} for {counted(plan.prompts, 'prompt')}, "
+        f"{plan.model}: {counted(plan.calls, noun)} for {counted(plan.prompts, 'prompt')}, "
         f"{counted(plan.responses, 'response')}, {counted(plan.positions, 'position')}"
         + (f"; {plan.kept:,} more answered already" if plan.kept else ""),
         f"about {plan.input_tokens:,} input and {plan.output_tokens:,} output tokens: {cost}",
     ]
     if plan.seconds is not None:
-        lines.append(f"about {duration(plan.seconds)} at {plan.max_concurrent} calls at a time")
+        lines.append(f"about {duration(plan.seconds)} at {plan.max_concurrent} {noun}s at a time")
     if plan.unscorable:
         lines.append(f"{counted(plan.unscorable, 'position')} cannot be asked and get no value")
     return lines + [f"Careful: {warning}." for warning in plan.warnings]

@@ -22,6 +22,7 @@ from kl_core.cli import (
     sample_command,
     tokens_command,
 )
+from kl_core.cli.lines import say
 from kl_core.errors import (
     InputError,
     KLExplorerError,
@@ -88,7 +89,7 @@ def main() -> None:
 
 def _tell(error: KLExplorerError) -> None:
     """The sentence on standard error, and in the run a page is watching."""
-    print(" ".join(str(error).split()), file=sys.stderr)
+    say(" ".join(str(error).split()), stream=sys.stderr)
     handed = os.environ.get(RUN_DIR_VARIABLE)
     if handed and not isinstance(error, RunCancelled | RunWaiting):
         status = runs.read_status(Path(handed))

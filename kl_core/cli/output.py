@@ -11,10 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kl_core.cli.lines import say
 from kl_core.jobs.worker import counted
 from kl_core.store.runs import Status
 
 LINE_EVERY_S = 5.0
+PROBLEMS = 10  # printed in full; the others are in the run
+LONGEST = 1000  # characters of a sentence from a file or server
 _SAMPLED = {"kept": "there before", "failed": "did not come"}
 
 
@@ -50,6 +53,7 @@ class ProgressPrinter:
         """End the updating line."""
         if self._terminal and self._width:
             sys.stderr.write("\n")
+            self._width = 0
 
 
 def progress_line(status: Status) -> str:
@@ -110,8 +114,8 @@ def print_summary(summary: dict[str, Any]) -> None:
     """A run's summary for a person."""
     print(f"{summary['run_id']}: {summary['state']}")
     if summary["error"]:
-        print(one_line(summary["error"], 1000))
-    print(
+        say(one_line(summary["error"], LONGEST))
+    say(
         f"{counted(summary['prompts'], 'prompt')}, {counted(summary['responses'], 'response')} "
         f"({summary['without_logprobs']:,} without log-probabilities), "
         f"{counted(summary['tokens'], 'token')}, {summary['scored_tokens']:,} scored"
@@ -121,7 +125,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     if calls := summary.get("calls"):
         _print_calls(calls, summary.get("cost"))
     for model in summary.get("models") or ():
-        print(_sampled(model))
+        say(_sampled(model), hang=2)
     if summary.get("models"):
         print(f"in {summary['output_dir']}")
     if summary.get("mean_kl") is not None:
@@ -133,32 +137,29 @@ def print_summary(summary: dict[str, Any]) -> None:
         _print_top(top, any("low" in row for row in top), searched)
     if left := summary.get("prompts_left"):
         print(_left(left, searched))
-    problems = summary["problems"]
-    if problems:
-        print(f"\n{counted(len(problems), 'problem')}:")
-        for row in problems[:10]:
-            place = " ".join(part for part in (row["file"], row["where"]) if part)
-            where = one_line(place, min(60, room(4, 60)))
-            reason = one_line(row["reason"], 90)
-            if len(where) + len(reason) + 4 > room(0, 200):  # on lines of their own, then
-                print(f"  {where}:\n    {one_line(row['reason'], room(4, 90))}")
-            else:
-                print(f"  {where}: {reason}")
-            if row["hint"]:
-                print(f"    {one_line(row['hint'], room(4, 110))}")
-        if len(problems) > 10:
-            print(f"  … and {len(problems) - 10:,} more: runs show {summary['run_id']} --json")
+    if summary["problems"]:
+        _print_problems(summary["problems"], summary["run_id"])
     if summary["prompts"]:
-        print(
-            f"\nOpen it: streamlit run app.py, then http://127.0.0.1:8501/?run={summary['run_id']}"
-        )
+        print("\nOpen it: streamlit run app.py, then")
+        print(f"  http://127.0.0.1:8501/?run={summary['run_id']}")
+
+
+def _print_problems(problems: list[dict[str, Any]], run_id: str) -> None:
+    print(f"\n{counted(len(problems), 'problem')}:")
+    for row in problems[:PROBLEMS]:
+        place = one_line(" ".join(part for part in (row["file"], row["where"]) if part), LONGEST)
+        say(f"{place}: {one_line(row['reason'], LONGEST)}", 2, 2)
+        if row["hint"]:
+            say(one_line(row["hint"], LONGEST), 4)
+    if len(problems) > PROBLEMS:
+        print(f"  … and {len(problems) - PROBLEMS:,} more: runs show {run_id} --json")
 
 
 def _print_shared(summary: dict[str, Any]) -> None:
     """What two folders had in common, and what its means are means of."""
     contexts = summary["shared_contexts"]
     distinct = "" if contexts is None else f"{counted(contexts, 'distinct context')}, "
-    print(
+    say(
         f"free comparison: {summary['scored_tokens']:,} of {counted(summary['tokens'], 'position')}"
         f", {distinct}no call"
     )
@@ -206,20 +207,26 @@ def _print_figures(summary: dict[str, Any]) -> None:
     bound = f", certified ≥ {at_least(summary['mean_kl_lower'])}"
     exact, estimate = summary["measure"] == "full", summary.get("estimate")
     if estimate:
-        print(
+        say(
             f"mean ≈ {figure(summary['mean_kl'])}{interval(estimate)}"
             f"{'' if exact else bound}; estimated from {estimate['asked']:,} of "
-            f"{counted(estimate['of'], 'token')}\nof the asked tokens: "
+            f"{counted(estimate['of'], 'token')}"
+        )
+        say(
+            "of the asked tokens: "
             f"median {figure(summary['median_kl'])}, max {figure(summary['max_kl'])}, "
             f"censored {summary['censored_tokens']:,}"
         )
     else:
-        print(
+        say(
             f"mean {'' if exact else '≈ '}{figure(summary['mean_kl'])}{'' if exact else bound}, "
             f"median {figure(summary['median_kl'])}, "
             f"max {figure(summary['max_kl'])}, coverage {100 * (summary['coverage'] or 0):.1f} %, "
             f"censored {summary['censored_tokens']:,}"
         )
+    least = summary["mean_kl_lower"]
+    if not exact and isinstance(least, float) and least > 1.01 * summary["mean_kl"]:
+        say("The estimate runs low here; the certified bound holds whatever was not listed.")
 
 
 def interval(estimate: dict[str, Any]) -> str:

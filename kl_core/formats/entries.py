@@ -10,6 +10,7 @@ from kl_core.formats.gemini_responses import read_gemini_response
 from kl_core.formats.kl_results import is_result, read_result
 from kl_core.formats.notes import Notes
 from kl_core.formats.openai_responses import is_openai_response, read_openai_response
+from kl_core.formats.other_files import other_file
 from kl_core.formats.tokens import TokenTables
 from kl_core.records import Entry, Prompt, Response, ScoredEntry
 
@@ -33,6 +34,9 @@ def read_entry(
     """
     if not isinstance(raw, dict):
         raise FormatError(f"the entry is {keys_of(raw)}, not an object", where, _SHAPE_HINT)
+    ours = other_file(raw)
+    if ours is not None:
+        raise FormatError(*ours)
     if is_result(raw):
         return read_result(raw, place, where, notes, tables)
     if isinstance(raw.get("responses"), list):

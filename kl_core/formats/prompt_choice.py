@@ -43,7 +43,8 @@ class PromptChoice:
         self._first_reason = ""
 
     def take(self, records: Iterable[tuple[str, Any]]) -> list[Prompt]:
-        """The prompts of records, each given with its place.
+        """The prompts of records, each given with its place; a FormatError stands for a record
+        that could not be read.
 
         Raises:
             InputError: none is left, with how many each filter left out.
@@ -63,6 +64,8 @@ class PromptChoice:
     def _passing(self, where: str, record: Any) -> Prompt | None:
         source = self._source
         try:
+            if isinstance(record, FormatError):
+                raise record
             if source.language is not None and not self._speaks(record):
                 self._left_out["language"] += 1
                 return None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +14,13 @@ from kl_core.formats.discover import single_file
 from kl_core.formats.limits import check_size, read_all
 from kl_core.formats.notes import Notes
 from kl_core.formats.prompt_choice import PromptChoice
+from kl_core.formats.prompt_csv import csv_records
 from kl_core.formats.prompt_fields import DEFAULTS, parse_path
 from kl_core.formats.sampling_config import PromptSource
 from kl_core.records import ProblemLog, Prompt
 
 Records = Iterator[tuple[str, Any]]
 _OTHER = {".parquet", ".arrow", ".xlsx", ".xls", ".zip", ".tar", ".zst", ".bz2", ".xz", ".pdf"}
-csv.field_size_limit(2**30)
 
 
 def load_prompts(source: PromptSource, log: ProblemLog) -> list[Prompt]:
@@ -74,7 +72,8 @@ def _records(path: Path, source: PromptSource, notes: Notes) -> Records:
     if ending in (".json", ".jsonl", ".ndjson"):
         yield from _of_json(data, ending != ".json", notes)
     elif ending in (".csv", ".tsv"):
-        yield from _of_csv(_text(data, notes), "\t" if ending == ".tsv" else None, source)
+        columns = [parse_path(source.field)[0]] if source.field else [path[0] for path in DEFAULTS]
+        yield from csv_records(_text(data, notes), "\t" if ending == ".tsv" else None, columns)
     else:
         yield from _of_text(_text(data, notes))
 
@@ -124,20 +123,3 @@ def _of_json(data: bytes, lines: bool, notes: Notes) -> Records:
             yield from ((f"{where}.prompts[{n}]", item) for n, item in enumerate(within))
         else:
             yield where, value
-
-
-def _of_csv(text: str, delimiter: str | None, source: PromptSource) -> Records:
-    header = text.lstrip("\r\n").split("\n", 1)[0]
-    if delimiter is None:
-        delimiter = max(",;\t", key=header.count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [name.strip() for name in next((row for row in rows if row), [])]
-    first = [parse_path(source.field)[0]] if source.field else [path[0] for path in DEFAULTS]
-    if not set(first) & set(names):
-        raise InputError(
-            f"it has no column {first[0]!r}; its columns are {', '.join(names) or 'none'}, name "
-            "one with prompts.field"
-        )
-    for row in rows:
-        if any(cell.strip() for cell in row):
-            yield f"line {rows.line_num}", dict(zip(names, row, strict=False))

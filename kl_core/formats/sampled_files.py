@@ -46,8 +46,9 @@ class SampledFile:
 def file_name(prompt: Prompt, origin: Origin | None = None) -> str:
     """The name of a prompt's file, the same for every model.
 
-    The first words of the last user turn, and eight digits of a hash of all turns; a started
-    answer also names the response and the position it was taken from.
+    The first words of the last user turn, and twelve digits of a hash of all turns, which keep
+    a hundred thousand prompts apart that begin alike; a started answer also names the response
+    and the position it was taken from.
     """
     asked = [turn.content for turn in prompt if turn.role == "user"] or [""]
     digest = hashlib.sha256(msgspec.json.encode([(t.role, t.content) for t in prompt]))
@@ -57,7 +58,7 @@ def file_name(prompt: Prompt, origin: Origin | None = None) -> str:
         place = f"-{_slug(stem, 30)}-r{origin.response_idx}-t{origin.token_position}"
         digest.update(origin.place.encode())
     words = _slug(asked[-1], _LONGEST if origin is None else 30)
-    return f"{words}{place}-{digest.hexdigest()[:8]}.json"
+    return f"{words}{place}-{digest.hexdigest()[:12]}.json"
 
 
 def existing(path: Path) -> SampledFile | None:

@@ -98,7 +98,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             assistant, `completion` with the prompt written out by the tokenizer.
         tokenizer: a folder or hub id, for `completion`; default is the name.
         project_id, location: of Vertex AI.
-        extra_body: fields to add to every request, as they are.
+        extra_body: fields to add to every request, as they are; none that sample sets itself.
         samples, max_tokens, temperature, top_p, top_logprobs: instead of those for all models.
         input_price, output_price: dollars per million tokens, instead of what is known.
         revision, dtype, device, adapter, trust_remote_code, chat_template, raw: as the options
@@ -192,6 +192,8 @@ def read_config(path: Path, *, from_tokens: bool | None = None) -> SamplingConfi
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"the configuration {path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"the configuration {str(path)!r} cannot be read ({error})") from error
     return parse_config(data, str(path), from_tokens=from_tokens)
 
 
@@ -214,6 +216,11 @@ def parse_config(
     except msgspec.ValidationError as error:
         # from None: the cause may hold what was written in place of a name, such as a key
         raise InputError(f"{shown}: {readable(str(error), SamplingConfig)}") from None
+    except UnicodeError:
+        raise InputError(
+            f"{shown}: the name or the choice of a field holds half of a character (a lone "
+            "surrogate, \\ud800 to \\udfff); write the whole character"
+        ) from None
     problem = problem_of(config, from_tokens=from_tokens)
     if problem:
         raise InputError(f"{shown}: {problem}")
@@ -266,11 +273,20 @@ def settled(config: SamplingConfig, model: ModelConfig) -> ModelConfig:
 def sampling_of(config: SamplingConfig, model: ModelConfig) -> dict[str, Any]:
     """What decides which responses a model gives to a prompt, for the files of responses.
 
-    Without the number of samples, prices and names; without what is at its default.
+    Without the number of samples, prices and names; without what is at its default. Folders of
+    a local model have their whole paths, for two may share their last part; `dtype` is among
+    the settings, since rounding changes what is drawn.
     """
     whole = settled(config, model)
     numbers = ("max_tokens", "temperature", "top_p", "top_logprobs")
     found = {"api": whole.api} | {name: getattr(whole, name) for name in numbers}
     found |= {} if config.seed is None else {"seed": config.seed}
     bare: dict[str, Any] = _bare(msgspec.to_builtins(whole), whole)
-    return found | {name: bare[name] for name in _DECIDING if name in bare}
+    found |= {name: bare[name] for name in _DECIDING if name in bare}
+    folders = {"folder": model.name, "adapter": model.adapter} if model.api == "local" else {}
+    folders["tokenizer"] = model.tokenizer
+    for name, value in folders.items():
+        path = Path(value).expanduser() if value is not None else None
+        if path is not None and path.is_dir():
+            found[name] = str(path.resolve())
+    return found

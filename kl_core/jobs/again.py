@@ -17,7 +17,7 @@ from kl_core.jobs.worker import Worker
 from kl_core.models.load import ModelSpec
 from kl_core.store import runs
 
-PRINTS = ("fingerprint", "against_fingerprint")
+PRINTS = ("fingerprint", "against_fingerprint", "tokenizer_fingerprint")
 Options = TypeVar("Options", BatchOptions, PoolOptions, SpendOptions)
 
 

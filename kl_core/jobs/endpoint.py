@@ -21,8 +21,6 @@ from kl_core.jobs.gemini_plan import Ask
 from kl_core.jobs.reading import Input, Numbered, numbered
 from kl_core.jobs.scoring import refuse_shared_names
 from kl_core.jobs.worker import Worker
-from kl_core.measures import unscored
-from kl_core.records import ScoredEntry
 from kl_core.sources.calls import Question
 from kl_core.sources.journal import Journal
 from kl_core.sources.pool import Pool, PoolSettings
@@ -34,7 +32,7 @@ from kl_core.store.spending import CallPlan
 KINDS = ("endpoint",)
 SAME = (
     "model2", "base_url", "server", "fallback", "tokenizer", "revision", "top_logprobs",
-    "chat_template", "system", "raw",
+    "chat_template", "system", "raw", "tokenizer_fingerprint",
 )  # fmt: skip
 
 
@@ -93,8 +91,8 @@ class _Endpoint:
         with closing(open_journal(worker.run_dir)) as journal:
             prober = Prober(worker, asked.options, asked.pool, self.server, journal)
             way = prober.find(self._entries)
-            if way is None:
-                self._finish_unasked()
+            if not prober.asks:
+                self._finish_unasked(way)
                 return
             price = self._price(way)
             plan = self._plan(way, journal, price)
@@ -111,14 +109,17 @@ class _Endpoint:
             ready = way.ready(each.source)
             yield _Ticket(each, ready, tuple(way.questions(ready)))
 
-    def _finish_unasked(self) -> None:
+    def _finish_unasked(self, way: Way) -> None:
         """Keep entries of which nothing can be asked, each with its reason."""
-        folder = self.asked.options.output_dir
-        finishing = Finishing(self.worker, ResultWriter(folder) if folder is not None else None)
+        finishing = Finishing(self.worker, self._writer)
         for each in self._entries():
-            entry = each.source
-            scored = tuple(unscored(response) for response in entry.responses)
-            finishing.write(each, ScoredEntry(entry, entry.model, None, scored), ())
+            scored = way.assemble(way.ready(each.source), lambda _: None, {})
+            finishing.write(each, scored, way.problems())
+
+    @property
+    def _writer(self) -> ResultWriter | None:
+        folder = self.asked.options.output_dir
+        return ResultWriter(folder) if folder is not None else None
 
     def _price(self, way: Way) -> Price:
         spend = self.asked.spend
@@ -175,8 +176,7 @@ class _Endpoint:
         asked, worker = self.asked, self.worker
         runs.update_params(worker.run_dir, model2=asked.options.model2, identity2=way.identity())
         worker.stage("asking", plan.calls, "requests" if way.whole else "calls")
-        folder = asked.options.output_dir
-        finishing = Finishing(worker, ResultWriter(folder) if folder is not None else None)
+        finishing = Finishing(worker, self._writer)
         before = counts_so_far(worker, journal)
         progress = Progress(worker, price, before, lambda: finishing.prompts, asked.spend.max_cost)
         earlier = None

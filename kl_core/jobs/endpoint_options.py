@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,6 +17,7 @@ Fallback = Literal["completion", "chat"]
 AUTO = "auto"
 SERVERS = (AUTO, *get_args(ServerKind))
 FALLBACKS = get_args(Fallback)
+TOKENIZER_FILES = frozenset({".json", ".txt", ".model", ".jinja"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,24 @@ class EndpointOptions:
         _require_one_of("--server", self.server, SERVERS)
         if self.fallback is not None:
             _require_one_of("--fallback", self.fallback, FALLBACKS)
+        if self.raw and (self.system or self.chat_template):
+            raise InputError(
+                "--raw sends prompts without a template; drop it, or --system and --chat-template"
+            )
+        if self.fallback == "chat" and (self.raw or self.chat_template):
+            raise InputError(
+                "--fallback chat leaves the template to the server; take --fallback completion "
+                "with --raw or --chat-template"
+            )
         source = open_input(self.input_dir, self.pattern, to_score=True)
         return replace(source, files=source.files[: self.max_files])
 
     def frozen(self, source: Input) -> dict[str, Any]:
         """As JSON; equal paths are equal however they were typed."""
-        return freeze(self, source) | {"base_url": self.base_url.rstrip("/")}
+        return freeze(self, source) | {
+            "base_url": self.base_url.rstrip("/"),
+            "tokenizer_fingerprint": self._tokenizer_fingerprint(),
+        }
 
     @classmethod
     def thawed(cls, request: dict[str, Any]) -> EndpointOptions:
@@ -90,6 +104,24 @@ class EndpointOptions:
             system=self.system,
             raw=self.raw,
         )
+
+    def _tokenizer_fingerprint(self) -> str | None:
+        """Of the tokenizer's files and the template, where they are files of this machine."""
+        folder = Path(self.tokenizer or self.model2).expanduser()
+        files = [
+            path
+            for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
+            if path.is_file() and path.suffix in TOKENIZER_FILES
+        ]
+        template = Path(self.chat_template) if self.chat_template else None
+        if template is not None and "{" not in str(template) and template.is_file():
+            files.append(template)
+        if not files:
+            return None
+        digest = hashlib.sha256()
+        for path in files:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()[:16]
 
     @property
     def title(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,19 +17,22 @@ from kl_core.jobs.patience import patiently
 from kl_core.jobs.reading import Numbered
 from kl_core.jobs.worker import Worker
 from kl_core.models.load import LoadedModel, load_tokenizer
-from kl_core.sources.calls import Answer, CallError, Question
+from kl_core.sources.calls import Answer, CallError, Retry
 from kl_core.sources.context import require_template
 from kl_core.sources.journal import Journal
 from kl_core.sources.pricing import Price
 from kl_core.sources.probe import ProbePoint, choose_point, literal_warning
-from kl_core.sources.scored_text import ScoreQuestion, ServerKind
+from kl_core.sources.same_model import change
+from kl_core.sources.scored_text import ScoreQuestion
 from kl_core.sources.served import Served
-from kl_core.sources.served_models import listed_prices
-from kl_core.sources.server_kind import Found, detect
 from kl_core.sources.servers import Server
 from kl_core.store import runs
 
-LOOKED_AT = 200  # entries in which to look for a response that can be asked
+LOOKED_AT = 200  # entries in which to look for responses that can be asked
+ENOUGH_TOKENS = 3
+PROBES = 2  # answers that probing alone leaves in the journal
+CANDIDATES = 5  # a response that the server refuses (too long, moderated) says nothing of the rest
+CONTRADICTED = 0.02  # of the tokens that the server names; above, the tokenizer is another one
 T = TypeVar("T")
 Entries = Callable[[], Iterable[Numbered]]
 
@@ -36,7 +40,11 @@ Entries = Callable[[], Iterable[Numbered]]
 class Prober:
     """One start's questions to a server before the pool runs.
 
-    Every answer is kept in the journal, so that nothing is asked twice.
+    Every answer is kept in the journal, so that nothing is asked twice; only a run that goes on
+    after an interruption asks one question again, to see whether the same model still answers.
+
+    Attributes:
+        asks: whether there is anything to ask.
     """
 
     def __init__(
@@ -50,32 +58,29 @@ class Prober:
         self._worker, self._options, self._pool = worker, options, pool
         self._server, self._journal = server, journal
         self._told: dict[str, Any] = runs.read_params(worker.run_dir).get("probe") or {}
+        self._resumed = journal.totals().answers > PROBES
+        self.asks = True
 
-    def find(self, entries: Entries) -> Way | None:
-        """How to ask; None where there is nothing to ask.
+    def find(self, entries: Entries) -> Way:
+        """How to ask.
 
         Raises:
             ModelError: the server cannot be asked, in one sentence with what was tried.
-            RunError: it cannot be reached at present.
+            RunError: it cannot be reached at present, or another model answers by now.
         """
+        self._worker.stage("looking for the server", None, "")
+        self._reach()
         self._worker.stage("loading the tokenizer", None, "")
         loaded, missing = self._tokenizer()
         self._worker.stage("probing the server", None, "")
-        first = self._first_question(entries, loaded)
-        if first is None:
-            return None
-        kind, refused = self._kind(first, missing)
-        way: Way | None
-        if kind is not None:
-            way = WholeResponses(
-                self._options,
-                self._server,
-                loaded,
-                kind,
-                self._told.get("by_text", False),
-                self._told.get("start", ""),
-            )
-            self._keep(way, first)
+        questions = self._first_questions(entries, loaded)
+        way: Way
+        if not questions:
+            self.asks = False
+            return WholeResponses(self._options, self._server, loaded, "vllm")
+        found, refused = self._whole(questions, loaded, missing)
+        if found is not None:
+            way = found
         elif self._options.fallback is None:
             raise ModelError(
                 f"{self._server.base_url} scores no whole response of {self._options.model2}: "
@@ -84,10 +89,19 @@ class Prober:
             )
         else:
             way = self._positions(loaded, missing, entries)
-        if way is not None:
-            way.price = self._price()
-            runs.update_params(self._worker.run_dir, probe=self._told)
+        way.price = self._price()
+        way.version = str(self._told.get("version") or "")
+        runs.update_params(self._worker.run_dir, probe=self._told)
         return way
+
+    def _reach(self) -> None:
+        """Nothing is worth loading for a server that does not answer."""
+        from kl_core.sources.served_models import served_models
+
+        call = lambda: served_models(self._server, self._pool.timeout_s)  # noqa: E731
+        waited = patiently(self._worker, call, self._pool.max_retries, self._server.loopback)
+        with suppress(CallError):  # a server may have no list of models
+            self._run(waited, keep=("denied", "refused", "stop", "odd"))
 
     def _tokenizer(self) -> tuple[LoadedModel | None, str]:
         """The tokenizer, or why there is none where nobody insisted on one."""
@@ -97,70 +111,149 @@ class Prober:
         try:
             loaded = load_tokenizer(spec)
             require_template(loaded)
-        except ModelError as error:
+        except ModelError:
             if self._options.tokenizer is not None:
                 raise
-            return None, f"{str(error).rstrip('.')}; name another with --tokenizer"
+            return None, (
+                f"no tokenizer of {spec.model} could be loaded here; name one with --tokenizer"
+            )
         return loaded, ""
 
-    def _first_question(self, entries: Entries, loaded: LoadedModel | None) -> ScoreQuestion | None:
+    def _first_questions(self, entries: Entries, loaded: LoadedModel | None) -> list[ScoreQuestion]:
+        """The cheapest few, those of several tokens first: one token tells little."""
         served = Served(self._options.model2, loaded, match_lists=True)
-        best: ScoreQuestion | None = None
+        found: dict[bytes, tuple[bool, int, ScoreQuestion]] = {}
         for count, each in enumerate(entries()):
-            if best is not None and count >= LOOKED_AT:
+            if found and count >= LOOKED_AT:
                 break
             for question in served.ready(each.source).questions():
-                size = len(question.response_text)
-                if size and (best is None or size < len(best.response_text)):
-                    best = question
-        return best
+                length = len(question.response_ids or question.response_text)
+                size = len(question.prompt_text) + len(question.response_text)
+                if length:
+                    found[question.key] = (length < ENOUGH_TOKENS, size, question)
+        return [each for *_, each in sorted(found.values(), key=lambda one: one[:2])][:CANDIDATES]
 
-    def _kind(self, first: ScoreQuestion, missing: str) -> tuple[ServerKind | None, str]:
-        """Which way the server scores a whole response, or a clause that says why in none."""
+    def _whole(
+        self, questions: list[ScoreQuestion], loaded: LoadedModel | None, missing: str
+    ) -> tuple[WholeResponses | None, str]:
+        """The way that scores a whole response, or a clause that says why there is none."""
         options = self._options
-        if options.server != AUTO:
-            if options.server != "echo" and first.response_ids is None:
-                raise ModelError(f"--server {options.server} takes token ids, and {missing}")
-            return options.server, ""  # type: ignore[return-value]  # one of SERVERS
-        if "kind" in self._told:
-            return self._told["kind"], self._told["refused"]
-        if first.response_ids is None and not options.raw:
-            refused = f"token ids cannot be sent because {missing}"
-            self._told |= {"kind": None, "refused": refused}
-            if options.fallback is None:
+        takes_ids = questions[0].response_ids is not None
+        if not takes_ids and not options.raw:
+            refused = f"prompts cannot be written out because {missing}"
+            if options.server != AUTO or options.fallback is None:
                 raise ModelError(f"{refused}, or --raw for prompts without a template")
             return None, refused
-        found: Found = self._patiently(
-            lambda: detect(self._server, options.model2, first, self._top, self._pool.timeout_s)
-        )[0]
-        refused = "; ".join(found.tried)
-        self._told |= {
-            "kind": found.kind,
-            "refused": refused,
-            "by_text": found.by_text,
-            "start": found.start,
-            "version": found.version,
-        }
-        return found.kind, refused
+        if options.server in ("vllm", "sglang") and not takes_ids:
+            raise ModelError(f"--server {options.server} takes token ids, and {missing}")
+        if "kind" not in self._told:
+            self._told |= self._detected(questions)
+        kind = self._told["kind"]
+        if kind is None:
+            return None, self._told["refused"]
+        by_text = bool(self._told["by_text"])
+        way = WholeResponses(options, self._server, loaded, kind, by_text, self._told["start"])
+        self._learn(way, questions)
+        return way, ""
+
+    def _detected(self, questions: list[ScoreQuestion]) -> dict[str, Any]:
+        """What detection says, by the first response that the server does not refuse."""
+        from kl_core.sources.server_kind import detect
+
+        options = self._options
+        kinds = None if options.server == AUTO else (options.server,)
+        refused = ""
+        last: tuple[Retry, ...] = () if self._options.fallback is None else ("refused",)
+        for place, question in enumerate(questions):
+            call = lambda: detect(  # noqa: E731
+                self._server,
+                options.model2,
+                question,  # noqa: B023 - awaited before the next
+                self._top,
+                self._pool.timeout_s,
+                kinds,
+            )
+            try:
+                found, _, took = self._run(
+                    patiently(self._worker, call, self._pool.max_retries, self._server.loopback),
+                    keep=("refused",) if place < len(questions) - 1 else last,
+                )
+            except CallError as error:
+                refused = error.reason
+                continue
+            if found.answer is not None:
+                answer = msgspec.structs.replace(
+                    found.answer, attempts=found.calls, input_tokens=found.input_tokens
+                )
+                self._journal.keep(question.key, answer)
+                self._journal.flush()
+            return {
+                "kind": found.kind,
+                "refused": "; ".join(found.tried),
+                "by_text": found.by_text,
+                "start": found.start,
+                "version": found.version,
+                "latency_s": took / max(found.calls, 1),
+                "asked": question.key.hex(),
+            }
+        return {"kind": None, "refused": refused}
 
     @property
     def _top(self) -> int:
         return Way(self._options, self._server, None).top
 
-    def _keep(self, way: Way, question: Question) -> None:
-        """Ask a question as all will be asked; keep the answer, and learn how long it takes."""
-        kept = self._journal.get(question.key)
-        if kept is None or kept.error or "latency_s" not in self._told:
-            kept, latency_s = self._asked(way, [question])[0]
-            self._journal.keep(question.key, kept)
+    def _learn(self, way: WholeResponses, questions: list[ScoreQuestion]) -> None:
+        """Check the tokenizer, how long a request takes, and that the model is still the same."""
+        asked = [each for each in questions if self._journal.has(each.key)]
+        way.known_good = asked[0] if asked else None
+        for question in asked:
+            answer = self._journal.get(question.key)
+            if answer is not None and answer.error is None:
+                self._check_tokenizer(way, answer)
+        if "timed" not in self._told:
+            fresh = [each for each in questions if each not in asked][:1]
+            try:
+                answers = self._asked(way, fresh, keep=("refused", "odd"))
+            except CallError:
+                answers = []
+            for question, (answer, latency_s) in zip(fresh, answers, strict=False):
+                self._journal.keep(question.key, answer)
+                self._told["latency_s"] = latency_s
             self._journal.flush()
-            self._told["latency_s"] = latency_s
+            self._told["timed"] = True
         way.latency_s = float(self._told["latency_s"])
-        way.known_good = question
+        if self._resumed and asked:
+            self._check_same(way, asked[0])
 
-    def _positions(
-        self, loaded: LoadedModel | None, missing: str, entries: Entries
-    ) -> Positions | None:
+    def _check_tokenizer(self, way: WholeResponses, answer: Answer) -> None:
+        wrong, named = way.contradicted(answer)
+        if wrong > CONTRADICTED * named:
+            raise ModelError(
+                f"the server names {wrong} of {named} tokens otherwise than the tokenizer "
+                f"{self._options.tokenizer or self._options.model2} does, so it is not the "
+                "model's; name the right one with --tokenizer"
+            )
+
+    def _check_same(self, way: Way, question: Any) -> None:
+        """Ask what was asked before the interruption; another model must not go on."""
+        before = self._journal.get(question.key)
+        if before is None or before.error is not None:
+            return
+        try:
+            [(now, _)] = self._asked(way, [question], keep=("denied", "refused", "stop", "odd"))
+        except CallError as error:
+            raise RunError(
+                f"{self._server.base_url} does not answer any more as it did when the run began "
+                f"({error.reason}): mend the server and resume, or start a new run"
+            ) from error
+        changed = change(before, now)
+        if changed is not None:
+            raise RunError(
+                f"another model seems to answer at {self._server.base_url} than when the run "
+                f"began: {changed}; start a new run"
+            )
+
+    def _positions(self, loaded: LoadedModel | None, missing: str, entries: Entries) -> Positions:
         mode = self._options.fallback
         assert mode is not None
         if mode == "completion" and loaded is None and not self._options.raw:
@@ -168,7 +261,8 @@ class Prober:
         way = Positions(self._options, self._server, loaded, mode)  # type: ignore[arg-type]
         point = choose_point(way.ready(each.source) for each in entries())
         if point is None:
-            return None
+            self.asks = False
+            return way
         self._probe_point(way, point)
         return way
 
@@ -182,6 +276,8 @@ class Prober:
                 self._journal.keep(each.key, kept)
             self._journal.flush()
             self._told["latency_s"] = latency_s
+        elif self._resumed:
+            self._check_same(way, context)
         way.latency_s = float(self._told["latency_s"])
         way.known_good = context
         way.learn(point, answer, start)
@@ -189,7 +285,9 @@ class Prober:
         if warning:
             way.warnings.append(warning)
 
-    def _asked(self, way: Way, questions: list[Any]) -> list[tuple[Answer, float]]:
+    def _asked(
+        self, way: Way, questions: list[Any], keep: tuple[Retry, ...] = ()
+    ) -> list[tuple[Answer, float]]:
         """Answers and how long the last attempt at each took, over one connection."""
 
         async def ask() -> list[tuple[Answer, float]]:
@@ -208,17 +306,15 @@ class Prober:
             finally:
                 await client.close()
 
-        return self._run(ask())
+        return self._run(ask(), keep)
 
-    def _patiently(self, call: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, int, float]:
-        return self._run(
-            patiently(self._worker, call, self._pool.max_retries, self._server.loopback)
-        )
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[Any, Any, T], keep: tuple[Retry, ...] = ()) -> T:
+        """The result; a failure becomes one sentence, but for those that the caller handles."""
         try:
             return asyncio.run(work)
         except CallError as error:
+            if error.retry in keep:
+                raise
             kind = RunError if error.retry == "again" else ModelError
             raise kind(self._sentence(error)) from error
 
@@ -234,6 +330,8 @@ class Prober:
         """What the server lists for the model; unknown where it lists nothing."""
         if self._server.free:
             return Price(None, None)
+        from kl_core.sources.served_models import listed_prices
+
         try:
             listed = asyncio.run(listed_prices(self._server, self._pool.timeout_s))
         except CallError:

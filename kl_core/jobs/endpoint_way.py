@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
@@ -11,19 +12,21 @@ from kl_core.jobs.endpoint_options import EndpointOptions
 from kl_core.jobs.gemini_options import TOP_LOGPROBS
 from kl_core.jobs.gemini_plan import Probed, TokenGuess
 from kl_core.models.load import LoadedModel, encode_text
+from kl_core.models.render import render_raw
 from kl_core.models.text import encode_prompt
-from kl_core.records import Entry, Problem, Prompt, ScoredEntry, prompt_text
+from kl_core.records import Entry, Message, Problem, Prompt, ScoredEntry
 from kl_core.sources.calls import Answer, Context, Question
 from kl_core.sources.chat_wire import messages_of
 from kl_core.sources.contexts import PreparedEntry, prepared
-from kl_core.sources.position_client import Mode, PositionClient
 from kl_core.sources.pricing import Price
 from kl_core.sources.probe import ProbePoint
 from kl_core.sources.remote import Assembler, Lookup
-from kl_core.sources.score_client import ScoreClient
-from kl_core.sources.scored_text import ScoreQuestion, ServerKind
+from kl_core.sources.scored_text import ScoreQuestion, ServerKind, unpacked
 from kl_core.sources.served import Ready, Served, total_tokens
 from kl_core.sources.servers import Server
+
+if TYPE_CHECKING:
+    from kl_core.sources.position_client import Mode
 
 
 class Client(Protocol):
@@ -45,6 +48,7 @@ class Way:
         warnings: sentences to read before spending.
         known_good: a question that was answered.
         whole: one request answers for a whole response.
+        version: what the server says of itself.
     """
 
     whole = True
@@ -57,6 +61,7 @@ class Way:
         self.latency_s = 0.0
         self.warnings: list[str] = []
         self.known_good: Question | None = None
+        self.version = ""
 
     @property
     def top(self) -> int:
@@ -96,6 +101,7 @@ class Way:
         """Model 2 for the run's parameters."""
         return {
             "name": self.options.model2,
+            "version": self.version,
             "base_url": self.server.base_url,
             "key_env": self.server.key_env,
             "top_logprobs": self.top,
@@ -118,7 +124,7 @@ class WholeResponses(Way):
         super().__init__(options, server, loaded)
         self.kind: ServerKind = kind
         self._by_text, self._start = by_text, start
-        self._served = Served(options.model2, loaded, self.match_lists)
+        self._served = Served(options.model2, loaded, self.match_lists, by_text)
 
     @override
     def ready(self, entry: Entry) -> Ready:
@@ -133,7 +139,9 @@ class WholeResponses(Way):
         return total_tokens([question])
 
     @override
-    def client(self, timeout_s: float, connections: int) -> ScoreClient:
+    def client(self, timeout_s: float, connections: int) -> Client:
+        from kl_core.sources.score_client import ScoreClient
+
         return ScoreClient(
             self.server,
             self.options.model2,
@@ -152,6 +160,10 @@ class WholeResponses(Way):
     @override
     def problems(self) -> list[Problem]:
         return self._served.problems()
+
+    def contradicted(self, answer: Answer) -> tuple[int, int]:
+        """How many tokens the server names otherwise than the tokenizer, of how many named."""
+        return self._served.contradicted(unpacked(answer.body))
 
     @override
     def identity(self) -> dict[str, Any]:
@@ -182,7 +194,11 @@ class Positions(Way):
 
     @override
     def ready(self, entry: Entry) -> PreparedEntry:
-        return prepared(entry, messages_of)
+        asked = entry.prompt
+        if self.mode == "chat" and self.options.system:
+            asked = (Message("system", self.options.system), *asked)
+        ready = prepared(replace(entry, prompt=asked), messages_of)
+        return replace(ready, entry=entry)
 
     @override
     def questions(self, ready: PreparedEntry) -> Iterable[Context]:
@@ -193,7 +209,9 @@ class Positions(Way):
         return round(self.guess.tokens(question))
 
     @override
-    def client(self, timeout_s: float, connections: int) -> PositionClient:
+    def client(self, timeout_s: float, connections: int) -> Client:
+        from kl_core.sources.position_client import PositionClient
+
         loaded = self.loaded
         written = self.mode == "completion"
         return PositionClient(
@@ -201,7 +219,7 @@ class Positions(Way):
             self.options.model2,
             self.mode,
             self.top,
-            render=None if not written else prompt_text if loaded is None else self._render,
+            render=None if not written else render_raw if loaded is None else self._render,
             encode=None if loaded is None else lambda text: encode_text(loaded, text),
             timeout_s=timeout_s,
             max_connections=connections,

@@ -156,13 +156,13 @@ def permit(worker: Worker, plan: CallPlan, options: SpendOptions, ask: Ask | Non
             None where nobody is at a prompt.
 
     Raises:
-        InputError: what is spent and the plan together exceed --max-cost, or nobody knows
-            what it costs.
+        InputError: something is to be asked, and what is spent and the plan together exceed
+            --max-cost, or nobody knows what it costs.
         RunWaiting: nobody has said yes; what to do next.
     """
     limit = options.max_cost
     yes = options.yes or spending.is_confirmed(worker.run_dir)
-    if limit is not None:
+    if limit is not None and plan.calls:
         _keep_to(limit, plan, spending.read_stats(worker.run_dir).cost or 0.0, yes)
     free = plan.cost == 0 and ask is not None
     needed = not (yes or limit is not None or plan.calls == 0 or free)

@@ -12,11 +12,18 @@ from typing import Any
 import msgspec
 
 from kl_core.errors import InputError
-from kl_core.formats.sampling_config import JudgeConfig, SamplingConfig
+from kl_core.formats.sampling_config import (
+    JudgeConfig,
+    ModelConfig,
+    SamplingConfig,
+    sampling_of,
+)
+from kl_core.jobs.sample_model import named
 from kl_core.records import CallStats, ProblemLog
 from kl_core.sources.calls import Answer, AnswerStore, Ask
 from kl_core.sources.journal import Journal
 from kl_core.sources.judging import (
+    Continuing,
     Pair,
     answer_text,
     judge_prompt,
@@ -26,7 +33,7 @@ from kl_core.sources.judging import (
 )
 from kl_core.sources.pool import Pool, PoolSettings
 from kl_core.sources.sample_question import SampleQuestion
-from kl_core.sources.sample_settings import Keys
+from kl_core.sources.sample_settings import Keys, Settings
 from kl_core.store.files import write_json
 
 JOURNAL = "judge.sqlite"
@@ -67,7 +74,8 @@ class Judging:
     Args:
         run_dir: keeps the answers in judge.sqlite, so that no verdict is asked twice.
         config: has a judge; its first two models are compared.
-        files: names of the files that `sample` wrote in both models' folders.
+        files: names of the files of the run's prompts. Files of other prompts or settings, and
+            samples that the configuration does not ask of both, are left alone.
         address: where the judge is asked.
         log: takes continuations without a counterpart.
 
@@ -86,17 +94,23 @@ class Judging:
         if config.judge is None or len(config.models) < 2:
             raise InputError("judging needs a judge and two models; add them to the configuration")
         self._run_dir, self._output_dir = run_dir, Path(config.output_dir)
+        first, second = config.models[:2]
         self._judge: JudgeConfig = config.judge
         self._seed = config.seed or 0
-        self._folders = (config.models[0].folder, config.models[1].folder)
+        self._folders = (first.folder, second.folder)
         self._keys = Keys.of(self._judge.model, _sampling(self._judge), address)
         self._failures: dict[bytes, str] = {}
-        self.pairs = list(pairs_in(self._output_dir, self._folders, files, log))
+        both = (_continuing(config, first), _continuing(config, second))
+        samples = min(Settings.of(config, model).samples for model in (first, second))
+        self.pairs = list(pairs_in(both, files, samples, log))
 
     def questions(self) -> Iterator[SampleQuestion]:
-        """What is asked, for a plan; pairs of equal continuations are not."""
-        for ticket in self._tickets():
-            yield from ticket.contexts
+        """What is asked, for a plan; pairs of equal continuations are not.
+
+        Pairs that look the same to the judge are one question, as they are one call.
+        """
+        asked = [question for ticket in self._tickets() for question in ticket.contexts]
+        yield from {question.key: question for question in asked}.values()
 
     async def run(
         self,
@@ -187,6 +201,11 @@ class Judging:
             failed=verdicts[None] - unread,
             first_won=sum(row["verdict"] == row["shown_first"] for row in won),
         )
+
+
+def _continuing(config: SamplingConfig, model: ModelConfig) -> Continuing:
+    folder = Path(config.output_dir) / model.folder
+    return Continuing(folder, named(model), sampling_of(config, model))
 
 
 def _sampling(judge: JudgeConfig) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, fields
 from typing import Any
 
-from kl_core.errors import ModelError, RunError
+from kl_core.errors import InputError, ModelError, RunError
 from kl_core.jobs import gemini_plan
 from kl_core.jobs.gemini_calls import counts_so_far, open_journal
 from kl_core.jobs.gemini_options import PoolOptions, SpendOptions
@@ -21,11 +22,14 @@ from kl_core.jobs.sample_prices import UNKNOWN, price_for, price_lists
 from kl_core.jobs.sample_probe import probe
 from kl_core.jobs.sample_progress import OverLimitError, SampleProgress
 from kl_core.jobs.sample_prompts import Asked, asked_prompts
+from kl_core.jobs.sample_spent import spent_before
+from kl_core.jobs.sample_survey import survey
 from kl_core.jobs.worker import Worker
 from kl_core.sources.journal import Journal
 from kl_core.sources.pool import Pool, PoolSettings
 from kl_core.sources.sample_ask import Place, make_ask
 from kl_core.sources.sample_question import SampleQuestion
+from kl_core.sources.sample_words import worded
 from kl_core.store import runs, spending
 
 MAX_CONCURRENT, TIMEOUT_S = 20, 120.0
@@ -62,17 +66,22 @@ class _Sample:
         self.places = places  # the judge's is the last
         pairs = zip(config.models, places, strict=False)
         self.models = [SampledBy.of(config, model, place) for model, place in pairs]
+        names = Counter(by.counts.name for by in self.models)
+        for by in self.models:
+            if names[by.counts.name] > 1:
+                by.counts.shown = f"{by.counts.name} ({by.model.folder})"
         self.judge: JudgeStage | None = None
 
     def work(self) -> None:
         """Read the prompts, look at the files, probe, reckon, get a yes, then do it."""
         asked, worker = self.asked, self.worker
+        worker.holds = "files"
         settings = asdict(asked.pool) | asdict(asked.spend) | {"yes": False}
         runs.update_params(worker.run_dir, settings=settings)
         prompts = asked_prompts(worker, asked.options)
         with closing(open_journal(worker.run_dir)) as journal:
             self._survey(prompts, journal)
-            finisher = SampleFinisher(worker, self.models, journal.get)
+            finisher = SampleFinisher(worker, self.models, journal.get, asked.options.overwrite)
             finisher.tell()
             self._find_prices()
             warnings = probe(worker, asked.pool, journal, self.models)
@@ -80,11 +89,12 @@ class _Sample:
             plan = reckon(self.models, journal, asked.pool, warnings + self._judge_without_tokens())
             calls = plan.calls
             if self.judge is not None:
-                plan = self.judge.planned(plan, prompts, self.models)
+                plan = self.judge.planned(plan, prompts, self.models, worker.run_dir)
             spending.write_plan(worker.run_dir, plan)
             gemini_plan.permit(worker, plan, asked.spend, asked.ask)
             self._note_identities()
-            self._carry_out(prompts, journal, finisher, calls)
+            limit = asked.spend.max_cost if plan.calls else None
+            self._carry_out(prompts, journal, finisher, calls, limit)
 
     def _judge_without_tokens(self) -> list[str]:
         if self.asked.options.config.judge is None or self.judge is not None:
@@ -92,18 +102,11 @@ class _Sample:
         return ["the judge compares continuations, and there are none without --from-tokens"]
 
     def _survey(self, prompts: Sequence[Asked], journal: Journal) -> None:
-        """Look at the files of all models; ids of prompts and responses are the same each time."""
+        """Look at the files of all models."""
         total = len(prompts) * len(self.models)
         self.worker.stage("looking at what is there", total, "files")
-        response_id = looked = 0
-        for number, by in enumerate(self.models):
-            first = (number * len(prompts), response_id)
-            overwrite = self.asked.options.overwrite
-            for response_id in by.survey(  # noqa: B007 - the last one counts
-                prompts, first, self.worker.finished, journal.has, overwrite
-            ):
-                looked += 1
-                self.worker.progress(looked)
+        overwrite = self.asked.options.overwrite
+        survey(self.worker, self.models, prompts, journal, overwrite)
 
     def _find_prices(self) -> None:
         """What calls cost, asked of the servers; not where every file is whole already."""
@@ -145,13 +148,17 @@ class _Sample:
         runs.update_params(self.worker.run_dir, sampled_models=identities)
 
     def _carry_out(
-        self, prompts: Sequence[Asked], journal: Journal, finisher: SampleFinisher, calls: int
+        self,
+        prompts: Sequence[Asked],
+        journal: Journal,
+        finisher: SampleFinisher,
+        calls: int,
+        limit: float | None,
     ) -> None:
         asked, worker, judge = self.asked, self.worker, self.judge
         before = with_judged(worker, counts_so_far(worker, journal))
-        spent = self._spent_before(journal)
+        spent = spent_before(worker, journal, self.models)
         prices = [by.price for by in self.models] + ([judge.price] if judge is not None else [])
-        limit = asked.spend.max_cost
         progress = SampleProgress(worker, prices, before, spent, lambda: finisher.files, limit)
         progress.stage("sampling", calls, "calls")
         try:
@@ -163,19 +170,6 @@ class _Sample:
         finally:
             progress.write()
             finisher.tell()
-
-    def _spent_before(self, journal: Journal) -> float | None:
-        """Dollars of earlier starts and of the probe; None where a price is not known."""
-        total: float | None = spending.read_stats(self.worker.run_dir).cost or 0.0
-        known: float | None = 0.0
-        for by in self.models:
-            answers = [journal.get(q.key) for ticket in by.tickets for q in ticket.contexts]
-            kept = [answer for answer in answers if answer is not None]
-            cost = by.price.cost(
-                sum(each.input_tokens for each in kept), sum(each.output_tokens for each in kept)
-            )
-            known = None if known is None or (cost is None and kept) else known + (cost or 0.0)
-        return None if known is None or total is None else max(known, total)
 
     async def _ask_all(
         self, journal: Journal, finisher: SampleFinisher, progress: SampleProgress
@@ -203,7 +197,11 @@ class _Sample:
         asked = self.asked.pool
         at_once = by.max_concurrent or asked.max_concurrent
         settings = PoolSettings(at_once, asked.rate_limit, asked.max_retries)
-        ask = make_ask(by.model, by.settings, by.place, asked.timeout_s, at_once)
+        try:
+            ask = make_ask(by.model, by.settings, by.place, asked.timeout_s, at_once)
+        except InputError as error:
+            by.failed = worded(str(error))
+            return
         pool: Pool[SampleQuestion] = Pool(
             ask, journal, settings, None, progress.of(number), known_good=by.known_good
         )
@@ -230,4 +228,4 @@ class _Sample:
 
 def _sentence(failed: Sequence[SampledBy]) -> str:
     """Which models could not be asked, and why."""
-    return "; ".join(f"{by.counts.name} could not be asked: {by.failed}" for by in failed)
+    return "; ".join(f"{by.counts.shown} could not be asked: {by.failed}" for by in failed)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kl_core.records import Problem
 from kl_core.sources.gemini_wire import same_model
-from kl_core.sources.sample_reply import has_logprobs, provider_of
+from kl_core.sources.sample_reply import has_logprobs, is_end, provider_of
 from kl_core.store.sampled import SampledModel
 
 
@@ -19,6 +19,8 @@ class ModelCounts:
 
     Attributes:
         asked_logprobs: whether log-probabilities are asked for; without, none are missing.
+        samples: responses asked for a prompt.
+        shown: the name, with the folder where another model has the same; for sentences.
         wanted, prompts, responses, kept, failed: as SampledModel.
         without: responses without log-probabilities, by provider.
         by_others: responses that name another model than was asked for, by its name.
@@ -27,6 +29,8 @@ class ModelCounts:
     name: str
     folder: str
     asked_logprobs: bool
+    samples: int
+    shown: str = ""
     wanted: int = 0
     prompts: int = 0
     responses: int = 0
@@ -36,16 +40,20 @@ class ModelCounts:
     by_provider: Counter[str] = field(default_factory=Counter)
     by_others: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self.shown = self.shown or self.name
+
     def add(self, items: Mapping[int, Mapping[str, Any]], kept: int, failed: int) -> None:
         """Count one file's responses."""
         self.prompts += bool(items)
         self.responses += len(items)
         self.kept += kept
-        self.failed += max(failed, 0)
+        self.failed += failed
+        self.wanted += sum(number >= self.samples for number in items)
         for item in items.values():
             provider = provider_of(item)
             self.by_provider[provider] += 1
-            if self.asked_logprobs and not has_logprobs(item):
+            if self.asked_logprobs and not has_logprobs(item) and not is_end(item):
                 self.without[provider] += 1
             said = item.get("model")
             if isinstance(said, str) and said and not _same(self.name, said):
@@ -70,7 +78,7 @@ class ModelCounts:
         rows = [
             Problem(
                 self.folder,
-                self.name,
+                self.shown,
                 f"{count} of {self.responses} responses say that they are by {other}",
                 "They are kept. It may be another name of the model that was asked for, or "
                 "another model.",
@@ -83,7 +91,7 @@ class ModelCounts:
             rows.append(
                 Problem(
                     self.folder,
-                    self.name,
+                    self.shown,
                     f"{count} of {of} responses by {who} came without log-probabilities",
                     "They are kept and have text alone. Choose providers that give "
                     "log-probabilities, or leave this model out.",

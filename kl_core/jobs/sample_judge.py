@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from kl_core.formats.sampling_config import JudgeConfig
 from kl_core.jobs.gemini_options import PoolOptions
@@ -34,15 +36,24 @@ class JudgeStage:
     price: Price
 
     def planned(
-        self, plan: CallPlan, prompts: Sequence[Asked], models: Sequence[SampledBy]
+        self,
+        plan: CallPlan,
+        prompts: Sequence[Asked],
+        models: Sequence[SampledBy],
+        run_dir: Path,
     ) -> CallPlan:
-        """The plan with what judging takes at most: every pair differs and is as long as can be."""
+        """The plan with what judging takes at most: every pair differs and is as long as can be.
+
+        Verdicts that earlier starts of the run got are not asked again.
+        """
         first, second = (by.settings for by in models[:2])
         settings = judge_settings(self.judge)
         samples = min(first.samples, second.samples)
         words = len(self.judge.template) / CHARACTERS_A_TOKEN + first.max_tokens + second.max_tokens
         tokens_in = samples * sum(guessed_tokens(each.prompt) + words for each in prompts)
-        calls = samples * len(prompts)
+        pairs = samples * len(prompts)
+        calls = max(pairs - _judged(run_dir).answers, 0)
+        tokens_in *= calls / max(pairs, 1)
         tokens_out = calls * settings.max_tokens
         cost = self.price.cost(round(tokens_in), tokens_out)
         same = (self.price.input, self.price.output) == (plan.price_input, plan.price_output)
@@ -103,16 +114,18 @@ class JudgeStage:
 
 def with_judged(worker: Worker, stats: CallStats) -> CallStats:
     """Counts of earlier starts with those of the judge's calls, which have their own journal."""
-    path = worker.run_dir / JOURNAL
-    if not path.exists():
-        return stats
-    journal = Journal.open(path)
-    try:
-        kept: Totals = journal.totals()
-    finally:
-        journal.close()
+    kept = _judged(worker.run_dir)
     return replace(
         stats,
         made=stats.made + kept.answers - kept.errors,
         failed=stats.failed + kept.errors + kept.given_up,
     )
+
+
+def _judged(run_dir: Path) -> Totals:
+    """What the judge's journal holds."""
+    path = run_dir / JOURNAL
+    if not path.exists():
+        return Totals()
+    with closing(Journal.open(path)) as journal:
+        return journal.totals()

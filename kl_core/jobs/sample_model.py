@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kl_core.errors import FormatError
-from kl_core.formats.sampled_files import SampledFile, difference, existing
+import msgspec
+
+from kl_core.formats.sampled_files import SampledFile
 from kl_core.formats.sampling_config import ModelConfig, SamplingConfig, sampling_of
 from kl_core.jobs.sample_counts import ModelCounts
 from kl_core.jobs.sample_prices import UNKNOWN
@@ -18,8 +19,6 @@ from kl_core.sources.sample_ask import Place
 from kl_core.sources.sample_question import SampleQuestion
 from kl_core.sources.sample_settings import Keys, Settings
 
-Has = Callable[[bytes], bool]
-
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -28,6 +27,7 @@ class Ticket:
     Attributes:
         kept: numbers of the samples that were in the file before this run.
         contexts: the samples to ask, those included that the journal knows.
+        room: how many ids its responses have.
         refusal: why the file is left as it is.
     """
 
@@ -36,6 +36,7 @@ class Ticket:
     asked: Asked
     kept: frozenset[int]
     contexts: tuple[SampleQuestion, ...]
+    room: int
     refusal: str | None = None
 
 
@@ -72,7 +73,8 @@ class SampledBy:
         """One of a configuration's models."""
         settings = Settings.of(config, model)
         folder = Path(config.output_dir) / model.folder
-        counts = ModelCounts(named(model), model.folder, bool(settings.top_logprobs))
+        wanted = bool(settings.top_logprobs)
+        counts = ModelCounts(named(model), model.folder, wanted, settings.samples)
         return cls(model, settings, place, folder, sampling_of(config, model), counts)
 
     @property
@@ -90,55 +92,10 @@ class SampledBy:
         named_so = self.counts.name
         return SampledFile(asked.prompt, named_so, self.sampling, {}, asked.origin)
 
-    def survey(
-        self,
-        prompts: Sequence[Asked],
-        first_ids: tuple[int, int],
-        finished: set[int],
-        has: Has,
-        overwrite: bool,
-    ) -> Iterator[int]:
-        """Look at all files; fills `tickets` and counts what is there.
-
-        Args:
-            first_ids: of its first prompt and of its first response.
-            has: whether a question's answer is in the run's journal.
-            overwrite: what is there and not from this run is not kept.
-
-        Yields:
-            After each prompt, the id of the response that follows its own.
-        """
-        keys, samples = self.keys, self.settings.samples
-        prompt_id, response_id = first_ids
-        self.counts.wanted = samples * len(prompts)
-        for asked in prompts:
-            questions = [keys.question(asked.prompt, number) for number in range(samples)]
-            found, refusal = self._existing(asked, overwrite)
-            own = {each.number for each in questions if has(each.key)}
-            there = found.responses if found is not None else {}
-            kept = frozenset() if overwrite else frozenset(there.keys() - own)
-            if prompt_id in finished:
-                self.counts.add(there, len(kept), 0 if refusal else samples - len(there))
-            else:
-                open_ones = tuple(each for each in questions if each.number not in kept)
-                contexts = () if refusal else open_ones
-                self.tickets.append(Ticket(prompt_id, response_id, asked, kept, contexts, refusal))
-            prompt_id += 1
-            response_id += samples if overwrite else max(samples, max(there, default=0) + 1)
-            yield response_id
-
-    def _existing(self, asked: Asked, overwrite: bool) -> tuple[SampledFile | None, str | None]:
-        """What a prompt's file holds that can be used, and why it cannot be."""
-        try:
-            found = existing(self.folder / asked.file)
-        except FormatError as error:
-            return None, None if overwrite else error.reason
-        if found is None:
-            return None, None
-        other = difference(found, self.empty(asked))
-        if other is None:
-            return found, None
-        return None, None if overwrite else other
+    def filled(self, asked: Asked, bodies: Mapping[int, bytes]) -> SampledFile:
+        """A file with the responses of these answers' bodies."""
+        found = {number: msgspec.json.decode(body) for number, body in bodies.items()}
+        return replace(self.empty(asked), responses=found)
 
 
 def named(model: ModelConfig) -> str:

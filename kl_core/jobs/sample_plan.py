@@ -39,7 +39,7 @@ def reckon(
     one = prices.pop() if len(prices) == 1 else None
     return CallPlan(
         "sample",
-        ", ".join(by.counts.name for by in asked),
+        ", ".join(by.counts.shown for by in asked),
         prompts=sum(len(by.tickets) for by in asked),
         responses=sum(len(t.contexts) for by in asked for t in by.tickets),
         calls=calls,

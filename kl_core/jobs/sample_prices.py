@@ -18,7 +18,7 @@ Listed = dict[str, dict[str, Price]]
 
 
 def price_for(model: ModelConfig, place: Place, listed: Price = UNKNOWN) -> Price:
-    """Dollars per million tokens; a server of this machine is free where nobody says otherwise.
+    """Dollars per million tokens; one that nobody charges for is free where nobody says otherwise.
 
     Args:
         listed: what the server itself says.
@@ -27,7 +27,7 @@ def price_for(model: ModelConfig, place: Place, listed: Price = UNKNOWN) -> Pric
         InputError: the price table cannot be read.
     """
     said = Price(model.input_price, model.output_price)
-    if said.input is None and said.output is None and place.loopback and listed == UNKNOWN:
+    if said.input is None and said.output is None and place.free and listed == UNKNOWN:
         return FREE
     known = listed
     if known == UNKNOWN and place.endpoint is not None:

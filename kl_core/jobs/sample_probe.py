@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from kl_core.errors import InputError
 from kl_core.jobs.gemini_options import PoolOptions
 from kl_core.jobs.patience import patiently
 from kl_core.jobs.sample_model import SampledBy
+from kl_core.jobs.sample_spent import ProbeBill
 from kl_core.jobs.worker import Worker
 from kl_core.records import Prompt
 from kl_core.sources.calls import Answer, CallError
@@ -18,8 +20,9 @@ from kl_core.sources.journal import Journal
 from kl_core.sources.judging import item_text
 from kl_core.sources.sample_ask import make_ask
 from kl_core.sources.sample_question import SampleQuestion
-from kl_core.sources.sample_reply import has_logprobs, provider_of
+from kl_core.sources.sample_reply import has_logprobs, is_end, provider_of
 from kl_core.sources.sample_settings import is_started
+from kl_core.sources.sample_words import worded
 from kl_core.store import runs
 
 CHARACTERS_A_TOKEN = 4.0
@@ -42,7 +45,11 @@ def probe(
     """
     worker.stage("probing the models", None, "")
     told = dict(runs.read_params(worker.run_dir).get("probe") or {})
-    asyncio.run(_ask_all(worker, pool, journal, models, told))
+    bill = ProbeBill(worker, journal, models)
+    try:
+        asyncio.run(_ask_all(worker, pool, journal, models, told, bill))
+    finally:
+        bill.write()
     runs.update_params(worker.run_dir, probe=told)
     said = [_said(by, told.get(by.model.folder)) for by in models]
     return [sentence for sentence in said if sentence]
@@ -54,8 +61,9 @@ async def _ask_all(
     journal: Journal,
     models: Sequence[SampledBy],
     told: dict[str, dict[str, object]],
+    bill: ProbeBill,
 ) -> None:
-    await asyncio.gather(*[_ask_one(worker, pool, journal, by, told) for by in models])
+    await asyncio.gather(*[_ask_one(worker, pool, journal, by, told, bill) for by in models])
     journal.flush()
 
 
@@ -65,6 +73,7 @@ async def _ask_one(
     journal: Journal,
     by: SampledBy,
     told: dict[str, dict[str, object]],
+    bill: ProbeBill,
 ) -> None:
     question = next((q for t in by.tickets for q in t.contexts if not journal.has(q.key)), None)
     if question is None:
@@ -73,13 +82,22 @@ async def _ask_one(
     if known is not None:
         by.latency_s, by.scale = float(str(known["latency_s"])), float(str(known["scale"]))
         return
-    ask = make_ask(by.model, by.settings, by.place, pool.timeout_s, 1)
+    try:
+        ask = make_ask(by.model, by.settings, by.place, pool.timeout_s, 1)
+    except InputError as error:
+        by.failed = worded(str(error))
+        return
+    counted = bill.asking(by, ask)
     try:
         answer, attempts, took = await patiently(
-            worker, lambda: ask(question), pool.max_retries, by.place.loopback
+            worker, lambda: counted(question), pool.max_retries, by.place.loopback
         )
     except CallError as error:
         _note_failure(by, error, told)
+        if error.retry == "refused":  # for good, and paid for
+            paid = (error.input_tokens, error.output_tokens)
+            refused = Answer((), None, "", *paid, error=error.reason)
+            journal.keep(question.key, refused)
         return
     finally:
         await ask.close()
@@ -103,7 +121,7 @@ def guessed_tokens(prompt: Prompt) -> float:
 def _note_failure(by: SampledBy, error: CallError, told: dict[str, dict[str, object]]) -> None:
     """One prompt's own failure is for the pool; whatever else keeps the model from being asked."""
     if error.retry in ("odd", "refused"):
-        warning = f"the first sample of {by.counts.name} did not come: {error.reason}"
+        warning = f"the first sample of {by.counts.shown} did not come: {error.reason}"
         told[by.model.folder] = {"latency_s": 1.0, "scale": 1.0, "warning": warning}
         by.latency_s = 1.0
         return
@@ -122,11 +140,11 @@ def _oddities(by: SampledBy, question: SampleQuestion, answer: Answer) -> list[s
 
 
 def _without_logprobs(by: SampledBy, item: dict[str, Any]) -> str:
-    if not by.settings.top_logprobs or has_logprobs(item):
+    if not by.settings.top_logprobs or has_logprobs(item) or is_end(item):
         return ""
     who = provider_of(item) or by.place.name
     return (
-        f"{who} gave no log-probabilities for {by.counts.name}, though they were asked for: its "
+        f"{who} gave no log-probabilities for {by.counts.shown}, though they were asked for: its "
         "responses will be kept as text alone"
     )
 
@@ -140,12 +158,12 @@ def _not_continued(by: SampledBy, question: SampleQuestion, item: dict[str, Any]
     if not openai and not (len(begun) >= LEAST_REPEATED and said.startswith(begun[:60])):
         return ""
     return (
-        f"{by.counts.name} seems to begin a started answer anew instead of continuing it; a server "
-        "that takes continue_by: completion continues it literally"
+        f"{by.counts.shown} seems to begin a started answer anew instead of continuing it; a "
+        "server that takes continue_by: completion continues it literally"
     )
 
 
 def _said(by: SampledBy, known: dict[str, object] | None) -> str:
     if by.failed:
-        return f"{by.counts.name} cannot be asked and is left out: {by.failed}"
+        return f"{by.counts.shown} cannot be asked and is left out: {by.failed}"
     return str((known or {}).get("warning") or "")

@@ -35,7 +35,13 @@ Observer = Callable[[Status], None]
 
 
 class Worker:
-    """The working side of one run."""
+    """The working side of one run.
+
+    Attributes:
+        holds: what the prompts of a finished run are called.
+    """
+
+    holds = "prompts"
 
     def __init__(self, run_dir: Path, observer: Observer | None = None) -> None:
         self.run_dir = run_dir
@@ -114,7 +120,7 @@ class Worker:
             error=error,
         )
         if prompts is not None:
-            self._status = replace(self._status, done=prompts, total=prompts, unit="prompts")
+            self._status = replace(self._status, done=prompts, total=prompts, unit=self.holds)
         self.event("end", state=state, error=error, elapsed_s=time.monotonic() - self.started)
         self._write(force=True)
 

@@ -17,17 +17,15 @@ def render_prompt(loaded: LoadedModel, prompt: Prompt) -> str:
     """
     spec = loaded.spec
     if spec.raw:
-        return prompt_text(prompt)
+        return render_raw(prompt)
     if not loaded.tokenizer.chat_template:
         raise ModelError(
             f"{spec.model} has no chat template; pass --raw for a base model or "
             "--chat-template FILE."
         )
-    started = ""
-    if prompt and prompt[-1].role == "assistant":
-        started, prompt = prompt[-1].content, prompt[:-1]
+    turns, started = _started(prompt)
     system = (Message("system", spec.system),) if spec.system else ()
-    messages = [{"role": turn.role, "content": turn.content} for turn in system + tuple(prompt)]
+    messages = [{"role": turn.role, "content": turn.content} for turn in system + turns]
     try:
         text: str = loaded.tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, tokenize=False
@@ -38,3 +36,20 @@ def render_prompt(loaded: LoadedModel, prompt: Prompt) -> str:
             "--chat-template FILE or --raw."
         ) from error
     return text + started
+
+
+def render_raw(prompt: Prompt) -> str:
+    """A prompt as plain text without a template; it needs no tokenizer.
+
+    Turns are labelled where there are several; a started answer stands behind them as it is.
+    """
+    turns, started = _started(prompt)
+    return prompt_text(turns) + started
+
+
+def _started(prompt: Prompt) -> tuple[Prompt, str]:
+    """The turns before a started answer, and what it says; all of its turns, in order."""
+    end = len(prompt)
+    while end and prompt[end - 1].role == "assistant":
+        end -= 1
+    return tuple(prompt[:end]), "".join([turn.content for turn in prompt[end:]])

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kl_core import measures
-from kl_core.formats.align import Alignment, Vocabulary, align, resolve_dist
+from kl_core.formats.align import Alignment, Segment, Vocabulary, align, resolve_dist
 from kl_core.models.work import Scores
 from kl_core.records import (
     Entry,
+    Floats,
     Ints,
     Position,
     Problem,
@@ -21,6 +22,7 @@ from kl_core.records import (
     TokenDist,
     with_error,
 )
+from kl_core.sources.by_text import NO_VALUE
 from kl_core.sources.dists import dist_of, id_matrix
 
 NO_CONTEXT = "the first token has nothing before it: an empty prompt gives no distribution"
@@ -42,6 +44,27 @@ class Prepared:
     alignment: Alignment
     local: Ints
     wanted: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What model 2 says about the T_local ids of a response; nats.
+
+    Attributes:
+        chosen: [T_local] log-probability of each id, NaN where it is not known.
+        rank: [T_local] from 1, -1 unknown.
+        entropy: [T_local] over the whole vocabulary, NaN unknown.
+        dists: its lists; only those of ids that are one token of the file are read.
+        refused: why nothing at all is known at a place; None where something may be.
+        unlisted: why there is no list; None says that none was given.
+    """
+
+    chosen: Floats
+    rank: Ints
+    entropy: Floats
+    dists: Sequence[TokenDist | None]
+    refused: Sequence[str | None]
+    unlisted: Sequence[str | None]
 
 
 class ByIds:
@@ -73,7 +96,7 @@ class ByIds:
         return rows
 
     def prepare(self, entry: Entry, response: Response) -> Prepared:
-        """The response in local ids; low coverage becomes a problem."""
+        """The response in local ids; nothing is noted before it is scored."""
         alignment = align(
             [position.token for position in response.positions],
             self._vocab,
@@ -91,28 +114,32 @@ class ByIds:
             positions.append(replace(position, dist=dist))
             if dist is not None and dist.keys is not None and place >= 0:
                 rows[place] = [key for key in dist.keys if 0 <= key < len(self._vocab.pieces)]
-        self._note_coverage(entry, response, alignment)
         wanted = id_matrix(rows, len(rows))
         return Prepared(replace(response, positions=tuple(positions)), alignment, local, wanted)
 
     def scored(self, entry: Entry, prepared: Prepared, scores: Scores) -> ScoredResponse:
         """The response with model 2's lists; `scores` are of `prepared.alignment.ids`."""
-        response, alignment = prepared.response, prepared.alignment
         if scores.error:
+            response = prepared.response
             self.note(entry, response, scores.error, "Shorten the response or use another model.")
             return measures.unscored(with_error(response, scores.error))
+        ids = prepared.alignment.ids
+        dists: list[TokenDist | None] = [None] * len(ids)
+        for row in prepared.local.tolist():
+            if row >= 0 and scores.top_ids.shape[1] and scores.top_ids[row, 0] >= 0:
+                dists[row] = dist_of(scores, row, self._vocab, ids[row], prepared.wanted)
+        refused = [NO_CONTEXT if np.isnan(value) else None for value in scores.chosen]
+        nothing = (None,) * len(ids)
+        told = Told(scores.chosen, scores.rank, scores.entropy, dists, refused, nothing)
+        return self.told(entry, prepared, told)
+
+    def told(self, entry: Entry, prepared: Prepared, told: Told) -> ScoredResponse:
+        """The response with what model 2 says; low coverage becomes a problem."""
+        response = prepared.response
+        self._note_coverage(entry, response, prepared.alignment)
         count = len(response.positions)
-        reasons = list(alignment.reasons)
-        spans: list[tuple[int, int] | None] = [None] * count
-        span_logprob2 = np.full(count, np.nan)
-        for segment in alignment.segments:
-            if segment.one_to_one:
-                continue
-            start, end = segment.api_start, segment.api_end
-            spans[start:end] = [(start, end)] * (end - start)
-            reasons[start:end] = [_span_reason(end - start)] * (end - start)
-            local = scores.chosen[segment.local_start : segment.local_end]
-            span_logprob2[start] = local.sum()
+        reasons = list(prepared.alignment.reasons)
+        spans, span_logprob2 = _spans(prepared.alignment, told, reasons)
         dists2: list[TokenDist | None] = [None] * count
         known = measures.KnownOfModel2(
             np.full(count, np.nan), np.full(count, -1, dtype=np.int64), np.full(count, np.nan)
@@ -121,20 +148,17 @@ class ByIds:
             reasons[index] = response.positions[index].reason or reasons[index]
             if row < 0 or reasons[index] is not None:
                 continue
-            if np.isnan(scores.chosen[row]):
-                reasons[index] = NO_CONTEXT
+            reasons[index] = told.refused[row]
+            if reasons[index] is not None:
                 continue
-            known.logprob[index] = scores.chosen[row]
-            known.rank[index] = scores.rank[row]
-            known.entropy[index] = scores.entropy[row]
-            if not scores.top_ids.shape[1] or scores.top_ids[row, 0] < 0:
-                reasons[index] = NO_LIST
+            known.logprob[index] = told.chosen[row]
+            known.rank[index] = told.rank[row]
+            known.entropy[index] = told.entropy[row]
+            dist = told.dists[row]
+            if dist is None:
+                reasons[index] = told.unlisted[row] or NO_LIST
                 continue
-            chosen_id = alignment.ids[row]
-            dists2[index] = self._listed_like(
-                response.positions[index].dist,
-                dist_of(scores, row, self._vocab, chosen_id, prepared.wanted),
-            )
+            dists2[index] = self._listed_like(response.positions[index].dist, dist)
         return measures.score(
             response,
             dists2,
@@ -177,6 +201,35 @@ class ByIds:
         """One problem of one response."""
         place = f"$[{entry.index}].responses[{response.index}]"
         self._problems.append(Problem(entry.file, place, reason, hint))
+
+
+def _spans(
+    alignment: Alignment, told: Told, reasons: list[str | None]
+) -> tuple[list[tuple[int, int] | None], Floats]:
+    """The stretches that are not one to one and their log Q; each has its reason.
+
+    A stretch in which model 2 did not tell one of the probabilities is none.
+    """
+    count = len(reasons)
+    spans: list[tuple[int, int] | None] = [None] * count
+    logprobs = np.full(count, np.nan)
+    for segment in alignment.segments:
+        if segment.one_to_one:
+            continue
+        start, end, rows = segment.api_start, segment.api_end, slice(*_local(segment))
+        whole = told.chosen[rows].sum()
+        lost = next((reason for reason in told.refused[rows] if reason), None)
+        if lost is None and np.isnan(whole):
+            lost = NO_VALUE
+        reasons[start:end] = [lost or _span_reason(end - start)] * (end - start)
+        if lost is None:
+            spans[start:end] = [(start, end)] * (end - start)
+            logprobs[start] = whole
+    return spans, logprobs
+
+
+def _local(segment: Segment) -> tuple[int, int]:
+    return segment.local_start, segment.local_end
 
 
 def _explained(

@@ -20,6 +20,7 @@ from kl_core.sources.paired_lists import paired_by_id
 from kl_core.sources.scored_text import ScoredText
 
 LOW_COVERAGE = 0.9
+MOST_RANK = 2**31  # a larger number is the rank of nothing
 NO_VALUE = "model 2's server gave no probability for this token"
 NO_LIST1 = "model 1's list of candidates is missing here"
 ONE_AS_SEVERAL = "several tokens of model 2: only the log-ratio is known"
@@ -168,7 +169,9 @@ class _Made:
     def _one(self, n: int, m: int) -> None:
         """File token `n` is the server's token `m`."""
         given = self._text.tokens[m].logprob
-        self.known.logprob[n], self.known.rank[n] = given, self._text.ranks[m]
+        rank = self._text.ranks[m]
+        self.known.logprob[n] = given
+        self.known.rank[n] = rank if 0 < rank < MOST_RANK else -1
         try:
             dist, logprob = self._dist(m, None if math.isnan(given) else given)
         except UnusableError as error:

@@ -60,6 +60,7 @@ class CallCounts:
         """An attempt failed; what it cost counts."""
         self.errors[error.kind] += 1
         self.input_tokens += error.input_tokens
+        self.output_tokens += error.output_tokens
 
     def stats(self, in_flight: int, limit: float, max_concurrent: int) -> CallStats:
         """All of it, with the rate over the last seconds."""

@@ -98,7 +98,7 @@ class CallError(KLExplorerError):
             context will never be answered; the position has no value. `denied`: no call
             can succeed (401, 403, 404); the run stops at once.
         retry_after_s: how long the server asks to wait, None where it does not.
-        input_tokens: what the call cost all the same.
+        input_tokens, output_tokens: what the call cost all the same.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class CallError(KLExplorerError):
         retry: Retry,
         retry_after_s: float | None = None,
         input_tokens: int = 0,
+        output_tokens: int = 0,
     ) -> None:
         super().__init__(reason)
         self.kind = kind
@@ -115,6 +116,7 @@ class CallError(KLExplorerError):
         self.retry: Retry = retry
         self.retry_after_s = retry_after_s
         self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
 
 
 class Ask(Protocol[AskedIn_contra]):

@@ -82,28 +82,26 @@ def read_chat_reply(reply: Mapping[str, Any]) -> Answer:
     finish = str(first.get("finish_reason") or "")
     top, chosen = _first_token(mapping(first.get("logprobs")))
     if not top:
-        raise _without_list(reply, first, finish, tokens_in)
+        lacking = _without_list(reply, first, finish)
+        lacking.input_tokens, lacking.output_tokens = tokens_in, tokens_out
+        raise lacking
     top = tuple(sorted(top, key=lambda each: -each.logprob))
-    return Answer(top, chosen, str(reply.get("model") or ""), tokens_in, tokens_out, finish)
+    return Answer(top, chosen, model_of(reply), tokens_in, tokens_out, finish)
 
 
-def _without_list(
-    reply: Mapping[str, Any], first: Mapping[str, Any], finish: str, tokens_in: int
-) -> CallError:
+def _without_list(reply: Mapping[str, Any], first: Mapping[str, Any], finish: str) -> CallError:
     """What is wrong with a reply without a list; the provider often explains it."""
     provider = reply.get("provider")
     of = f" of {provider}" if isinstance(provider, str) and provider else ""
     ended = f" (finish reason {finish})" if finish else ""
     if finish == "content_filter":
-        return CallError(
-            "blocked", f"the reply{of} was blocked{ended}", "odd", input_tokens=tokens_in
-        )
+        return CallError("blocked", f"the reply{of} was blocked{ended}", "odd")
     message = mapping(first.get("message"))
     if first.get("text") or message.get("content") or message.get("reasoning"):
         reason = f"the reply{of} had a text but no log-probabilities{ended}"
-        return CallError("no logprobs", reason, "odd", input_tokens=tokens_in)
+        return CallError("no logprobs", reason, "odd")
     reason = f"the reply{of} was empty{ended}: no token, no log-probabilities"
-    return CallError("empty", reason, "odd", input_tokens=tokens_in)
+    return CallError("empty", reason, "odd")
 
 
 def _first_token(logprobs: Mapping[str, Any]) -> tuple[tuple[Candidate, ...], Candidate | None]:
@@ -146,7 +144,7 @@ def _exact(token: Any, data: Any) -> Any:
         return token
     try:
         known = bytes(data)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return token
     if not known or known == token.encode():
         return token
@@ -164,9 +162,19 @@ def candidate(token: Any, number: Any, logprob: Any) -> Candidate | None:
 
 def finite(value: Any) -> float | None:
     """A number that can be a log-probability, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def model_of(reply: Mapping[str, Any]) -> str:
+    """The model that a reply names, "" where it names none."""
+    name = reply.get("model")
+    return name if isinstance(name, str) else ""
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -10,8 +10,6 @@ from kl_core.formats.pieces import looks_special
 from kl_core.formats.tokens import TokenTables, decide_style
 from kl_core.records import Token
 
-REACH = 12  # characters that a token may be further on than the last one ended
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -64,35 +62,6 @@ def spell(pieces: Sequence[str], text: str) -> bool:
         == wanted
         for names in (False, True)
     )
-
-
-def resemble(pieces: Sequence[str], text: str) -> bool:
-    """Whether tokens are those of a text, by and large: half of it is found in their order.
-
-    Ids of another vocabulary are taken and given back as they are, and spell something else.
-    Tokens without a name tell nothing.
-    """
-    wanted = _bare(text)
-    tokens = [token for token in read_tokens(pieces, text) if not token.special]
-    at = found = unknown = told = 0
-    for token in tokens:
-        word = _word(token)
-        if word is None:
-            unknown += 1
-            continue
-        told += 1
-        place = wanted.find(word, at, at + len(word) + REACH + 4 * unknown) if word else -1
-        if place >= 0:
-            at, found, unknown = place + len(word), found + len(word), 0
-    return not wanted or 2 * told <= len(tokens) or 2 * found >= len(wanted)
-
-
-def _word(token: Token) -> str | None:
-    """The token's characters without blanks, None for bytes that are not known or no characters."""
-    try:
-        return None if token.data is None else "".join(token.data.decode().split())
-    except UnicodeDecodeError:
-        return None
 
 
 def _bare(text: str) -> str:

@@ -115,6 +115,7 @@ def read_reply(reply: Mapping[str, Any], settings: WireSettings) -> Answer:
             f"for {version} by name if that is the model you mean",
             "stop",
             input_tokens=tokens_in,
+            output_tokens=tokens_out,
         )
     candidates = reply.get("candidates")
     if not isinstance(candidates, list) or not candidates:
@@ -137,7 +138,7 @@ def read_reply(reply: Mapping[str, Any], settings: WireSettings) -> Answer:
             if parts
             else f"the reply was empty{ended}: no token, no log-probabilities"
         )
-        raise CallError(kind, reason, "odd", input_tokens=tokens_in)
+        raise CallError(kind, reason, "odd", input_tokens=tokens_in, output_tokens=tokens_out)
     chosen = result.get("chosenCandidates")
     first_chosen = _candidate(chosen[0]) if isinstance(chosen, list) and chosen else None
     return Answer(top, first_chosen, version, tokens_in, tokens_out, finish)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import msgspec
 
 from kl_core.errors import FormatError
 from kl_core.formats.fields import text_of
-from kl_core.formats.sampled_files import SampledFile, existing
+from kl_core.formats.sampled_files import SampledFile, difference, existing, file_name
 from kl_core.formats.sampling_config import JudgeConfig
 from kl_core.formats.started import Origin
 from kl_core.records import Message, Problem, ProblemLog, Prompt, prompt_text
@@ -74,22 +75,58 @@ def answer_text(answer: Answer) -> str:
     return (item_text(item) or "") if isinstance(item, dict) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Continuing:
+    """One model's continuations as a run asks for them; a file of others is left alone.
+
+    Attributes:
+        folder: of its files.
+        model: what its files call it.
+        sampling: its settings, `sampling_config.sampling_of`.
+    """
+
+    folder: Path
+    model: str
+    sampling: dict[str, Any]
+
+    def read(self, name: str) -> SampledFile | None:
+        """A file's responses; None where there is no file.
+
+        Args:
+            name: `file_name` of the prompt, which tells it by a hash.
+
+        Raises:
+            FormatError: the file holds something else: another prompt or other settings.
+        """
+        found = existing(self.folder / name)
+        if found is None:
+            return None
+        wanted = replace(found, model=self.model, sampling=self.sampling)
+        other = difference(found, wanted)
+        if file_name(found.prompt, found.continued_from) != name:
+            other = "it holds another prompt"
+        if other is not None:
+            raise FormatError(other, hint="It is kept and not judged.")
+        return found
+
+
 def pairs_in(
-    output_dir: Path, folders: tuple[str, str], files: Sequence[str], log: ProblemLog
+    models: tuple[Continuing, Continuing], files: Sequence[str], samples: int, log: ProblemLog
 ) -> Iterator[Pair]:
-    """Pairs of the files that both folders have; a row for each file with samples left alone.
+    """Pairs of the files that both models have; a row for each file with samples left alone.
 
     Args:
-        folders: of the two models, inside `output_dir`.
-        files: names of files, each the same in both folders.
+        files: names of the files of the run's prompts, each the same in both folders.
+        samples: numbers from here on are not the run's, and are left alone.
     """
     for name in files:
-        found = [_file(output_dir / folder / name, log) for folder in folders]
-        texts = [_texts(each) for each in found]
+        found = [_file(model, name, log) for model in models]
+        texts = [_texts(each, samples) for each in found]
         both = sorted(texts[0].keys() & texts[1].keys())
         alone = len(texts[0].keys() ^ texts[1].keys())
         if alone:
-            reason = f"{alone} continuations have no counterpart by the other model"
+            continuations = "1 continuation has" if alone == 1 else f"{alone} continuations have"
+            reason = f"{continuations} no counterpart by the other model"
             log.rows.append(Problem(name, "", reason, "They are kept and not judged."))
         if found[0] is None:
             continue
@@ -125,26 +162,31 @@ def read_verdict(said: str) -> tuple[Choice | None, str]:
     """The verdict and its reason; (None, "") where none can be read.
 
     The answer may stand in a code fence or among other words, in single quotes, in small
-    letters. Several that contradict each other are none: one may be quoted from what was judged.
+    letters, with loose quotes in its reason. Several that contradict each other are none: one
+    may be quoted from what was judged.
     """
     found = [verdict for each in _objects(said) if (verdict := _verdict(each)) is not None]
+    if not found:
+        found = [(_LETTERS[word.lower()], "") for word in _LOOSE.findall(said)]
     if not found or len({choice for choice, _ in found}) > 1:
         return None, ""
     return found[-1]
 
 
-def _file(path: Path, log: ProblemLog) -> SampledFile | None:
+def _file(model: Continuing, name: str, log: ProblemLog) -> SampledFile | None:
     try:
-        return existing(path)
+        return model.read(name)
     except FormatError as error:
-        log.rows.append(Problem(path.name, error.where, error.reason, error.hint))
+        shown = f"{model.folder.name}/{name}"
+        log.rows.append(Problem(shown, error.where, error.reason, error.hint))
         return None
 
 
-def _texts(found: SampledFile | None) -> dict[int, str]:
+def _texts(found: SampledFile | None, samples: int) -> dict[int, str]:
     if found is None:
         return {}
-    texts = {number: item_text(item) for number, item in found.responses.items()}
+    kept = {number: item for number, item in found.responses.items() if number < samples}
+    texts = {number: item_text(item) for number, item in kept.items()}
     return {number: text for number, text in texts.items() if text is not None}
 
 
@@ -157,27 +199,44 @@ def _objects(said: str) -> Iterator[dict[str, Any]]:
         try:
             value, end = decoder.raw_decode(said, place)
         except (ValueError, RecursionError):
-            close = said.find("}", place) + 1
-            value = _literal(said[place:close]) if close else None
-            end = close if value is not None else end
+            value, end = _literal_at(said, place)
         if isinstance(value, dict):
             yield value
         place = said.find("{", end)
 
 
+def _literal_at(said: str, place: int) -> tuple[Any, int]:
+    """What Python writes from `place` on, up to one of the next braces, and where it ends."""
+    close = place
+    for _ in range(8):  # braces of the reason close it too early
+        close = said.find("}", close) + 1
+        if not close or close - place > 10_000:
+            break
+        value = _literal(said[place:close])
+        if value is not None:
+            return value, close
+    return None, place + 1
+
+
 def _literal(text: str) -> Any:
-    if len(text) > 10_000:
-        return None
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
 
 
+_LETTERS: dict[str, Choice] = {"a": "A", "b": "B", "tie": "tie"}
+_LOOSE = re.compile(
+    r"""["']verdict["']\s*:\s*["'](?:continuation\s+)?(a|b|tie)\.?["']\s*(?:\}|,(?=.*\}))""",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A verdict in an object that nothing reads whole, such as one with loose quotes in its reason."""
+
+
 def _verdict(record: dict[str, Any]) -> tuple[Choice, str] | None:
     named = {str(name).strip().lower(): value for name, value in record.items()}
-    words: dict[str, Choice] = {"a": "A", "b": "B", "tie": "tie"}
     value = named.get("verdict")
-    choice = words.get(value.strip(" .\"'").lower()) if isinstance(value, str) else None
+    said = value.strip(" .\"'").lower() if isinstance(value, str) else ""
+    choice = _LETTERS.get(said.removeprefix("continuation").strip(" \"'"))
     reason = named.get("reason")
     return None if choice is None else (choice, reason if isinstance(reason, str) else "")

@@ -92,7 +92,7 @@ class OpenAiClient:
             raise status_error(code, headers, content, self._server, model)
         try:
             reply = self._decoder.decode(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise not_json(self._server) from None
         if not isinstance(reply, dict):
             raise not_json(self._server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,8 +25,17 @@ DENIED = {
     "in /v1 as a rule",
 }
 NO_ROUTE = "there is no such route here: check --base-url, which ends in /v1 as a rule"
-_LACKING = ("logprob", "echo", "continue_final_message", "add_generation_prompt", "prefill")
-_TOO_LONG = ("context length", "maximum context", "too long", "max_model_len", "longer than")
+_FIELD = re.compile(
+    r"logprobs?\b|\becho\b|continue_final_message|add_generation_prompt|\bprefill\b"
+)
+_REFUSED = re.compile(
+    r"support|unrecognized|unknown|unexpected|not (?:be )?(?:allowed|permitted|available|enabled)"
+    r"|disabled|greater than|less than|more than|at most|at least|exceed|must be|should be|between"
+)
+_TOO_LONG = re.compile(
+    r"context[ _](?:length|window)|maximum context|too long|max_model_len|longer than"
+    r"|max(?:imum)? model len"
+)
 Headers = Mapping[str, str]
 
 
@@ -86,7 +96,7 @@ def status_error(
     """
     try:
         body = msgspec.json.decode(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     return sorted_out(code, headers, body, server, model)
 
@@ -129,12 +139,14 @@ def sorted_out(code: int, headers: Headers, body: Any, server: Server, model: st
         return CallError("no route", f"{name} answered {code}, {NO_ROUTE} ({said})", "denied")
     if code in DENIED:
         return CallError(kind, f"{name} answered {code}{asked}, {DENIED[code]} ({said})", "denied")
+    if code in (400, 422) and _too_long(error, low):
+        return CallError("too long", f"{name} refused the request ({code}): {said}", "refused")
     if code == 400 and "vocabulary" in low:
         reason = f"{name} does not know these token ids ({said}): give the model's own --tokenizer"
         return CallError("other tokens", reason, "stop")
     if code == 400 and ("api key" in low or "api_key" in low):
         return CallError(kind, f"{name} refuses every call, {DENIED[401]} ({said})", "denied")
-    if code == 400 and ("valid model" in low or "model_not_found" in str(error.get("code"))):
+    if code == 400 and ("valid model" in low or error.get("code") == "model_not_found"):
         return CallError(kind, f"{name} answered 400{asked}, {DENIED[404]} ({said})", "denied")
     if 300 <= code < 400:
         reason = (
@@ -146,8 +158,16 @@ def sorted_out(code: int, headers: Headers, body: Any, server: Server, model: st
 
 
 def _lacks(said: str) -> bool:
-    """Whether a sentence is about an ability of the server rather than about this text."""
-    return any(word in said for word in _LACKING) and not any(word in said for word in _TOO_LONG)
+    """Whether a sentence names a field and says that the server does not take it so.
+
+    Everything else may be about this one text, which says nothing about the others.
+    """
+    return bool(_FIELD.search(said) and _REFUSED.search(said) and not _TOO_LONG.search(said))
+
+
+def _too_long(error: Mapping[str, Any], said: str) -> bool:
+    """Whether the text has no room in the model's context."""
+    return error.get("code") == "context_length_exceeded" or bool(_TOO_LONG.search(said))
 
 
 def _of_model(said: str) -> bool:
@@ -181,5 +201,6 @@ def _message(error: Mapping[str, Any], body: Any) -> str:
 
 def _number(code: object) -> int | None:
     """An HTTP status in a field that may hold a number, its text, or a word."""
-    text = str(code)
-    return int(text) if text.isdecimal() and 300 <= int(text) < 600 else None
+    if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdecimal():
+        code = int(code)
+    return code if type(code) is int and 300 <= code < 600 else None

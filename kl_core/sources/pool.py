@@ -294,7 +294,12 @@ class _Run(Generic[T, Asked]):
             self._give_up(pending, f"{error.reason} (given up after {tries.made} calls)")
         else:
             reason = error.reason if tries.made == 1 else f"{error.reason} ({tries.made} calls)"
-            kept = Answer(attempts=tries.made, input_tokens=tries.input_tokens, error=reason)
+            kept = Answer(
+                attempts=tries.made,
+                input_tokens=tries.input_tokens,
+                output_tokens=tries.output_tokens,
+                error=reason,
+            )
             if error.retry == "odd":
                 self._hold(pending, kept)
             else:

@@ -35,7 +35,7 @@ class Tries:
 
     Attributes:
         made: calls that failed.
-        input_tokens: what they cost all the same.
+        input_tokens, output_tokens: what they cost all the same.
     """
 
     policy: RetryPolicy
@@ -43,6 +43,7 @@ class Tries:
     started: float
     made: int = 0
     input_tokens: int = 0
+    output_tokens: int = 0
     _by_kind: dict[Retry, int] = field(default_factory=dict)
     _random: random.Random | None = None
 
@@ -54,6 +55,7 @@ class Tries:
         """
         self.made += 1
         self.input_tokens += error.input_tokens
+        self.output_tokens += error.output_tokens
         count = self._by_kind[error.retry] = self._by_kind.get(error.retry, 0) + 1
         if count >= self._allowed(error.retry):
             return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from kl_core.errors import InputError
 from kl_core.formats.sampling_config import ModelConfig
 from kl_core.sources.calls import Ask
 from kl_core.sources.endpoint import Endpoint, resolve_endpoint
 from kl_core.sources.sample_question import SampleQuestion
 from kl_core.sources.sample_settings import Settings
+from kl_core.sources.sample_words import worded
 from kl_core.sources.servers import Server, resolve_server
 
 
@@ -48,6 +50,11 @@ class Place:
         found = self.server or self.endpoint
         return found is None or found.loopback
 
+    @property
+    def free(self) -> bool:
+        """Whether nobody charges for the calls where nobody says so."""
+        return self.server.free if self.server is not None else self.loopback
+
 
 def place_of(model: ModelConfig) -> Place:
     """Check a model's address and key as far as it can be without a call.
@@ -56,6 +63,13 @@ def place_of(model: ModelConfig) -> Place:
         InputError: an address that cannot be used, or a key that is missing.
         ModelError: a local model that is not there.
     """
+    try:
+        return _found(model)
+    except InputError as error:
+        raise InputError(f"the model {model.folder}: {worded(str(error))}") from error
+
+
+def _found(model: ModelConfig) -> Place:
     if model.api == "gemini":
         return Place(endpoint=resolve_endpoint(model.project_id, model.location, model.base_url))
     if model.api == "local":
@@ -80,7 +94,7 @@ def make_ask(
         place: what `place_of` found.
 
     Raises:
-        InputError: a name that is none.
+        InputError: a name that is none, or a key that is gone.
     """
     if place.server is not None:
         from kl_core.sources.openai_client import OpenAiClient

@@ -15,7 +15,9 @@ from kl_core.sources.chat_wire import MOST_TOKENS, count, mapping
 from kl_core.sources.gemini_client import GeminiClient
 from kl_core.sources.gemini_wire import prompt_body, same_model
 from kl_core.sources.sample_question import SampleQuestion
-from kl_core.sources.sample_settings import Settings
+from kl_core.sources.sample_reply import ALL_REASONING
+from kl_core.sources.sample_settings import Settings, is_started
+from kl_core.sources.sample_words import of_configuration
 
 Json = dict[str, Any]
 
@@ -38,7 +40,11 @@ class GeminiSampler:
             body = gemini_body(self.model, self.settings, question)
         except InputError as error:
             raise CallError("bad prompt", str(error), "refused") from None
-        return read_gemini(await self.client.post(body), self.model.name)
+        try:
+            reply = await self.client.post(body)
+        except CallError as error:
+            raise of_configuration(error) from None
+        return read_gemini(reply, self.model.name, is_started(question.prompt))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -61,16 +67,20 @@ def gemini_body(model: ModelConfig, settings: Settings, question: SampleQuestion
         config["seed"] = seed
     if settings.top_logprobs:
         config |= {"responseLogprobs": True, "logprobs": settings.top_logprobs}
-    if model.reasoning is False:
-        config["thinkingConfig"] = {"thinkingBudget": 0}
+    if model.reasoning is not None:  # -1 lets the model choose how much
+        config["thinkingConfig"] = {"thinkingBudget": -1 if model.reasoning else 0}
     return prompt_body(question.prompt) | {"generationConfig": config}
 
 
-def read_gemini(reply: Mapping[str, Any], model: str) -> Answer:
+def read_gemini(reply: Mapping[str, Any], model: str, continued: bool = False) -> Answer:
     """The answer of a reply: `{text, logprobs, finish_reason, model_version}` as its body.
 
+    Args:
+        continued: the answer had begun before, so that nothing more may be an answer too.
+
     Raises:
-        CallError: another model answered (stop), nothing came, or it was blocked (odd).
+        CallError: another model answered (stop), nothing came, or it was blocked (odd), or all
+            tokens were thoughts (refused).
     """
     usage = mapping(reply.get("usageMetadata"))
     tokens_in, tokens_out = count(usage, "promptTokenCount"), count(usage, "candidatesTokenCount")
@@ -83,6 +93,7 @@ def read_gemini(reply: Mapping[str, Any], model: str) -> Answer:
             f"{version} by name if that is the model you mean",
             "stop",
             input_tokens=tokens_in,
+            output_tokens=tokens_out,
         )
     candidates = reply.get("candidates")
     if not isinstance(candidates, list) or not candidates:
@@ -92,17 +103,15 @@ def read_gemini(reply: Mapping[str, Any], model: str) -> Answer:
             f"the prompt was blocked ({why})" if why else "the reply had no candidate",
             "odd",
             input_tokens=tokens_in,
+            output_tokens=tokens_out,
         )
     first = mapping(candidates[0])
     text, finish = _text(first), str(first.get("finishReason") or "")
     content = _content(mapping(first.get("logprobsResult")))
-    if not text and not (content and finish == "STOP"):
-        ended = f" (finish reason {finish})" if finish else ""
-        reason = f"the reply was empty{ended}"
-        if count(usage, "thoughtsTokenCount"):
-            reason = "all its tokens were thoughts: raise max_tokens, or set reasoning: false"
-        kind = "empty" if finish in ("", "STOP", "MAX_TOKENS") else "blocked"
-        raise CallError(kind, reason, "odd", input_tokens=tokens_in)
+    if not text and not (finish == "STOP" and (content or continued)):
+        failed = _failure(finish, bool(count(usage, "thoughtsTokenCount")))
+        failed.input_tokens, failed.output_tokens = tokens_in, tokens_out
+        raise failed
     item: Json = {
         "text": text,
         "logprobs": {"content": content} if content else None,
@@ -116,6 +125,16 @@ def read_gemini(reply: Mapping[str, Any], model: str) -> Answer:
         finish=finish,
         body=msgspec.json.encode(item),
     )
+
+
+def _failure(finish: str, thought: bool) -> CallError:
+    """What is wrong with a candidate that says nothing."""
+    if finish == "MAX_TOKENS":
+        return CallError("empty", ALL_REASONING, "refused")
+    if finish not in ("", "STOP"):
+        return CallError("blocked", f"the reply was empty (finish reason {finish})", "odd")
+    ended = f" (finish reason {finish})" if finish else ""
+    return CallError("empty", ALL_REASONING if thought else f"the reply was empty{ended}", "odd")
 
 
 def _text(candidate: Mapping[str, Any]) -> str:

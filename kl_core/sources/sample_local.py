@@ -23,6 +23,7 @@ from kl_core.models.load import (
 from kl_core.sources.calls import Answer, CallError
 from kl_core.sources.sample_question import SampleQuestion
 from kl_core.sources.sample_settings import Settings
+from kl_core.sources.sample_words import unexpected
 
 if TYPE_CHECKING:
     from kl_core.models.sample import Sampled
@@ -57,19 +58,24 @@ class LocalSampler:
         """Draw one response.
 
         Raises:
-            CallError: the model cannot be loaded (denied) or cannot take the prompt (refused).
+            CallError: the model cannot be loaded or fails (denied), or cannot take the prompt
+                (refused).
         """
         loop = asyncio.get_running_loop()
         try:
             loaded, vocabulary = await loop.run_in_executor(self._thread, self._load)
         except KLExplorerError as error:
             raise CallError("model", str(error), "denied") from error
+        except Exception as error:  # whatever it is, other models go on
+            raise unexpected("the model", self._model.name, error) from error
         try:
             return await loop.run_in_executor(
                 self._thread, self._draw, loaded, vocabulary, question
             )
         except KLExplorerError as error:
             raise CallError("bad prompt", str(error), "refused") from error
+        except Exception as error:  # out of memory, as a rule
+            raise unexpected("the model", self._model.name, error) from error
 
     async def close(self) -> None:
         """Let the model go."""

@@ -16,6 +16,7 @@ from kl_core.sources.openai_client import OpenAiClient
 from kl_core.sources.sample_question import SampleQuestion
 from kl_core.sources.sample_reply import read_sample
 from kl_core.sources.sample_settings import Settings, is_started
+from kl_core.sources.sample_words import of_configuration, unexpected
 from kl_core.sources.servers import Server
 
 if TYPE_CHECKING:
@@ -43,10 +44,17 @@ class OpenAiSampler:
         begun = is_started(question.prompt)
         if begun and self.model.continue_by == "completion":
             ids = await self._encoded(question.prompt)
-            path, body = "/completions", completion_body(self.model, self.settings, ids, question)
+            path, body = (
+                "/completions",
+                completion_body(self.model, self.settings, self.server, ids, question),
+            )
         else:
             path, body = "/chat/completions", self._chat_body(question)
-        return read_sample(await self.client.post(path, body), begun)
+        try:
+            reply = await self.client.post(path, body)
+        except CallError as error:
+            raise of_configuration(error) from None
+        return read_sample(reply, begun)
 
     def _chat_body(self, question: SampleQuestion) -> Json:
         try:
@@ -65,6 +73,8 @@ class OpenAiSampler:
             return await self._prompts.ids(prompt)
         except KLExplorerError as error:
             raise CallError("tokenizer", str(error), "denied") from error
+        except Exception as error:
+            raise unexpected("the tokenizer", self.model.name, error) from error
 
 
 def tokenizer_spec(model: ModelConfig) -> ModelSpec:
@@ -92,14 +102,18 @@ def sample_body(
 
 
 def completion_body(
-    model: ModelConfig, settings: Settings, ids: list[int], question: SampleQuestion
+    model: ModelConfig,
+    settings: Settings,
+    server: Server,
+    ids: list[int],
+    question: SampleQuestion,
 ) -> Json:
     """The body of a completion of token ids, which no server writes out in its own way."""
     body: Json = {"model": model.name, "prompt": ids, "max_tokens": settings.max_tokens}
     body |= _draw(settings, question.number)
     if settings.top_logprobs:
         body["logprobs"] = settings.top_logprobs
-    return merged(body, model.extra_body)
+    return merged(merged(body, routing(model, settings, server)), model.extra_body)
 
 
 def routing(model: ModelConfig, settings: Settings, server: Server) -> Json:

@@ -10,6 +10,11 @@ import msgspec
 from kl_core.sources.calls import Answer, CallError
 from kl_core.sources.chat_wire import count, mapping
 
+ALL_REASONING = (
+    "all its tokens went into reasoning and none into the answer: raise max_tokens, or set "
+    "reasoning: false"
+)
+
 
 def read_sample(reply: Mapping[str, Any], continued: bool = False) -> Answer:
     """The answer of a reply: the reply itself as its body, with its first choice alone.
@@ -20,16 +25,20 @@ def read_sample(reply: Mapping[str, Any], continued: bool = False) -> Answer:
         continued: the answer had begun before, so that nothing more may be an answer too.
 
     Raises:
-        CallError: no choice or no text (odd).
+        CallError: no choice or no text (odd), the provider broke off (again), or all tokens were
+            reasoning (refused).
     """
     usage = mapping(reply.get("usage"))
     tokens_in, tokens_out = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise CallError("empty", "the reply had no choice", "odd", input_tokens=tokens_in)
+        raise CallError("empty", "the reply had no choice", "odd", None, tokens_in, tokens_out)
     choice = choices[0]
     finish = choice.get("finish_reason")
-    _require_text(choice, str(finish or ""), continued, tokens_in)
+    failed = _failure(choice, str(finish or ""), continued)
+    if failed is not None:
+        failed.input_tokens, failed.output_tokens = tokens_in, tokens_out
+        raise failed
     return Answer(
         model=str(reply.get("model") or ""),
         input_tokens=tokens_in,
@@ -53,21 +62,37 @@ def provider_of(item: Mapping[str, Any]) -> str:
     return named if isinstance(named, str) else ""
 
 
-def _require_text(choice: Mapping[str, Any], finish: str, continued: bool, tokens_in: int) -> None:
-    """Refuse a choice that says nothing, unless its end token is all there is to say."""
+def is_end(item: Mapping[str, Any]) -> bool:
+    """Whether an item, of any of its shapes, is no more than the end of a started answer.
+
+    There is no token of it to list, so that it lacks no log-probabilities.
+    """
+    choices = item.get("choices")
+    first = mapping(choices[0] if isinstance(choices, list) and choices else item)
+    ended = str(first.get("finish_reason") or "").lower() == "stop"
+    return ended and not _text(first) and not has_logprobs(item)
+
+
+def _text(choice: Mapping[str, Any]) -> bool:
+    """Whether a choice says anything."""
     message = mapping(choice.get("message"))
-    if message.get("content") or choice.get("text") or message.get("tool_calls"):
-        return
+    return bool(message.get("content") or choice.get("text") or message.get("tool_calls"))
+
+
+def _failure(choice: Mapping[str, Any], finish: str, continued: bool) -> CallError | None:
+    """Why a choice is no answer: it broke off, or says nothing and more was to be said."""
+    if finish == "error":
+        reason = "the provider broke off (finish reason error)"
+        return CallError("broken off", reason, "again")
+    if _text(choice):
+        return None
     if finish == "content_filter":
-        reason = "the reply was blocked (finish reason content_filter)"
-        raise CallError("blocked", reason, "odd", input_tokens=tokens_in)
+        return CallError("blocked", "the reply was blocked (finish reason content_filter)", "odd")
     if finish == "stop" and (continued or has_logprobs({"choices": [choice]})):
-        return
+        return None
+    message = mapping(choice.get("message"))
     thought = message.get("reasoning") or message.get("reasoning_content")
-    reason = f"the reply was empty (finish reason {finish or 'none'})"
-    if thought:
-        reason = (
-            "all its tokens went into reasoning and none into the answer: raise max_tokens, or "
-            "set reasoning: false"
-        )
-    raise CallError("empty", reason, "odd", input_tokens=tokens_in)
+    if finish == "length":
+        return CallError("empty", ALL_REASONING, "refused")
+    reason = ALL_REASONING if thought else f"the reply was empty (finish reason {finish or 'none'})"
+    return CallError("empty", reason, "odd")

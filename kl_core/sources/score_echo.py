@@ -6,23 +6,25 @@ one object of log-probabilities by string for each position.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kl_core.formats.dists import OUTSIDE
 from kl_core.formats.pieces import looks_special
 from kl_core.sources.calls import CallError, Candidate
-from kl_core.sources.chat_wire import count, finite, mapping, of_names
+from kl_core.sources.chat_wire import count, mapping
+from kl_core.sources.echo_lists import Lists, usual
 from kl_core.sources.echo_text import Part, by_bytes, by_offsets, doubled, leading, spell
 from kl_core.sources.score_lists import (
-    checked,
+    Row,
+    gathered,
     ids_of,
     lacking,
     likeliest,
     other_tokens,
+    own_value,
     rank_in,
+    read_list,
 )
 from kl_core.sources.scored_text import ScoredText, ScoreQuestion
 
@@ -68,10 +70,11 @@ def _text(question: ScoreQuestion, start: str) -> str:
 def read_ids(reply: Mapping[str, Any], question: ScoreQuestion, top: int) -> ScoredText:
     """The response's tokens and lists where ids were sent.
 
-    The reply has strings alone: its length is checked, and that they spell the response.
+    The reply has strings alone: its length is checked, and what they spell tells a beginning
+    of the server's own from a drawn token. The tokens keep the ids that were sent.
 
     Raises:
-        CallError: nothing of the kind in the reply, or other tokens than were asked (stop).
+        CallError: nothing of the kind in the reply, or another length (odd).
     """
     ids, response = ids_of(question), question.response_ids or ()
     echoed = _echoed(reply)
@@ -86,7 +89,7 @@ def read_ids(reply: Mapping[str, Any], question: ScoreQuestion, top: int) -> Sco
     if not parts:
         raise other_tokens(f"{len(ids)} tokens were sent and {len(pieces)} came back")
     exact = [each for each in parts if spell(pieces[each.start : each.end], question.response_text)]
-    return checked(_scored(echoed, (exact or parts)[0], response, top), question, top)
+    return _scored(echoed, (exact or parts)[0], response, top)
 
 
 def read_text(
@@ -96,7 +99,7 @@ def read_text(
 
     Raises:
         DoubledStartError: the server begins texts itself (again).
-        CallError: nothing of the kind in the reply, or tokens of another text (stop).
+        CallError: nothing of the kind in the reply, or tokens of another text (odd).
     """
     echoed = _echoed(reply)
     prompt, response = question.prompt_text.removeprefix(start), question.response_text
@@ -114,9 +117,9 @@ def read_text(
             "other tokens",
             "the tokens that came back do not spell the text that was sent: this server's echo "
             "cannot be used as text, give a --tokenizer to send token ids",
-            "stop",
+            "odd",
         )
-    return checked(_scored(echoed, part, None, top), question, top)
+    return _scored(echoed, part, None, top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ def _echoed(reply: Mapping[str, Any]) -> _Echoed:
     if not isinstance(lists, list) or len(lists) != len(pieces):
         lists = [None] * len(pieces)
     whole = isinstance(offsets, list) and len(offsets) == len(pieces)
-    if not (whole and all(isinstance(each, int) for each in offsets or ())):
+    if not (whole and all(type(each) is int for each in offsets or ())):
         offsets = []
     usage = mapping(reply.get("usage"))
     drawn = count(usage, "completion_tokens")
@@ -158,14 +161,26 @@ def _echoed(reply: Mapping[str, Any]) -> _Echoed:
 
 
 def _scored(echoed: _Echoed, part: Part, response: tuple[int, ...] | None, top: int) -> ScoredText:
-    tokens, ranks, tops = [], [], []
-    for place, at in enumerate(range(part.start, part.end)):
-        value = finite(echoed.values[at])
-        logprob = value if value is not None and value > OUTSIDE else math.nan
-        named = Candidate(echoed.pieces[at], None, logprob)
-        kept = likeliest(of_names(echoed.lists[at]), named, top)
-        number = None if response is None else response[place]
-        tokens.append(Candidate(named.token, number, logprob))
-        ranks.append(rank_in(kept, named))
-        tops.append(kept)
-    return ScoredText(tuple(tokens), tuple(ranks), tuple(tops), part.skipped)
+    shape = usual(echoed.lists, echoed.pieces, top)
+    rows = [
+        _row(echoed, at, None if response is None else response[at - part.start], shape, top)
+        for at in range(part.start, part.end)
+    ]
+    return gathered(rows, top, part.start == 0, part.skipped)
+
+
+def _row(echoed: _Echoed, at: int, number: int | None, shape: Lists, top: int) -> Row:
+    """One position; a list that has lost tokens (echo_lists) is left out."""
+    value, impossible = own_value(echoed.values[at])
+    named = Candidate(echoed.pieces[at], None, value)
+    token = Candidate(named.token, number, value)
+    listed = echoed.lists[at]
+    if not isinstance(listed, dict) or not listed:
+        return Row(token, spoilt=impossible)
+    whole = read_list([(name, None, each) for name, each in listed.items()], with_ids=False)
+    if whole is None:
+        return Row(token, spoilt=True)
+    if shape.lost(listed, named.token, value):
+        return Row(token, spoilt=impossible, merged=True)
+    tops = likeliest(whole, named, top)
+    return Row(token, rank_in(tops, named), tops, impossible)

@@ -6,20 +6,21 @@ Source: SGLang's native API: `input_token_logprobs` and `input_top_logprobs` beg
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kl_core.formats.dists import OUTSIDE
 from kl_core.sources.calls import Candidate
-from kl_core.sources.chat_wire import candidate, finite, mapping
+from kl_core.sources.chat_wire import mapping
 from kl_core.sources.score_lists import (
-    checked,
+    Row,
+    gathered,
     ids_of,
     lacking,
     likeliest,
     other_tokens,
+    own_value,
     rank_in,
+    read_list,
 )
 from kl_core.sources.scored_text import ScoredText, ScoreQuestion
 
@@ -30,13 +31,15 @@ Json = dict[str, Any]
 def body(question: ScoreQuestion, model: str, top: int) -> Json:
     """The request; a server of this kind has one model, which has no field here.
 
+    No token is drawn, so that a text may fill the context.
+
     Raises:
         CallError: the question has no ids (refused).
     """
     ids = ids_of(question)
     return {
         "input_ids": list(ids),
-        "sampling_params": {"max_new_tokens": 1, "temperature": 0},
+        "sampling_params": {"max_new_tokens": 0, "temperature": 0},
         "return_logprob": True,
         "logprob_start_len": max(len(question.prompt_ids or ()) - 1, 0),
         "top_logprobs_num": top,
@@ -45,10 +48,10 @@ def body(question: ScoreQuestion, model: str, top: int) -> Json:
 
 
 def read(reply: Mapping[str, Any], question: ScoreQuestion, top: int) -> ScoredText:
-    """The response's tokens and lists.
+    """The response's tokens and lists; ids and lengths are checked, not what the ids spell.
 
     Raises:
-        CallError: nothing of the kind in the reply, or other tokens than were asked (stop).
+        CallError: nothing of the kind in the reply, or other tokens than were asked (odd).
     """
     ids_of(question)
     response = question.response_ids or ()
@@ -61,28 +64,30 @@ def read(reply: Mapping[str, Any], question: ScoreQuestion, top: int) -> ScoredT
         raise other_tokens(f"{wanted} tokens were asked about and {len(rows)} came back")
     start = len(rows) - len(response)
     given = lists if isinstance(lists, list) and len(lists) == len(rows) else [None] * len(rows)
-    tokens, ranks, tops = [], [], []
-    for row, listed, number in zip(rows[start:], given[start:], response, strict=True):
-        token = _own(row, number)
-        found = [_candidate(each) for each in listed] if isinstance(listed, list) else []
-        kept = likeliest([each for each in found if each is not None], token, top)
-        tokens.append(token)
-        ranks.append(rank_in(kept, token))
-        tops.append(kept)
-    return checked(ScoredText(tuple(tokens), tuple(ranks), tuple(tops)), question, top)
+    found = [
+        _row(row, listed, number, top)
+        for row, listed, number in zip(rows[start:], given[start:], response, strict=True)
+    ]
+    return gathered(found, top, not question.prompt_ids)
 
 
-def _own(row: Any, number: int) -> Candidate:
-    if not _is_row(row) or row[1] != number:
-        came = row[1] if _is_row(row) else "none"
+def _row(row: Any, listed: Any, number: int, top: int) -> Row:
+    """One position; a row is [log-probability, id, text or null]."""
+    if not _is_row(row) or type(row[1]) is not int or row[1] != number:
+        came = repr(row[1])[:40] if _is_row(row) else "none"
         raise other_tokens(f"token {number} was sent and the reply tells of {came}")
-    value = finite(row[0])
-    known = value is not None and value > OUTSIDE
-    return Candidate(_name(row), number, value if known and value is not None else math.nan)
-
-
-def _candidate(row: Any) -> Candidate | None:
-    return candidate(_name(row), row[1], row[0]) if _is_row(row) else None
+    value, impossible = own_value(row[0])
+    token = Candidate(_name(row), number, value)
+    entries = listed if isinstance(listed, list) else []
+    whole = read_list(
+        [
+            (_name(each), each[1], each[0]) if _is_row(each) else ("", None, None)
+            for each in entries
+        ],
+        with_ids=True,
+    )
+    tops = likeliest(whole or (), token, top)
+    return Row(token, rank_in(tops, token), tops, impossible or whole is None)
 
 
 def _is_row(row: Any) -> bool:

@@ -9,21 +9,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from kl_core.formats.dists import OUTSIDE
 from kl_core.sources.calls import Candidate
-from kl_core.sources.chat_wire import candidate, finite, mapping
+from kl_core.sources.chat_wire import mapping
 from kl_core.sources.score_lists import (
-    UNKNOWN_RANK,
-    checked,
+    RANKS,
+    Row,
+    gathered,
     ids_of,
     lacking,
     likeliest,
     other_tokens,
+    own_value,
     rank_in,
+    read_list,
 )
 from kl_core.sources.scored_text import ScoredText, ScoreQuestion
 
 PATH = "/completions"
+ID_DIGITS = 18
 Json = dict[str, Any]
 
 
@@ -43,10 +46,10 @@ def body(question: ScoreQuestion, model: str, top: int) -> Json:
 
 
 def read(reply: Mapping[str, Any], question: ScoreQuestion, top: int) -> ScoredText:
-    """The response's tokens and lists.
+    """The response's tokens and lists; ids and lengths are checked, not what the ids spell.
 
     Raises:
-        CallError: nothing of the kind in the reply, or other tokens than were asked (stop).
+        CallError: nothing of the kind in the reply, or other tokens than were asked (odd).
     """
     ids = ids_of(question)
     response = question.response_ids or ()
@@ -57,38 +60,36 @@ def read(reply: Mapping[str, Any], question: ScoreQuestion, top: int) -> ScoredT
         raise lacking("the reply has no prompt_logprobs")
     if len(items) != len(ids):
         raise other_tokens(f"{len(ids)} tokens were sent and {len(items)} came back")
-    read_out = [
-        _position(item, number, top)
+    rows = [
+        _row(item, number, top)
         for item, number in zip(items[len(ids) - len(response) :], response, strict=True)
     ]
-    tokens, ranks, tops = zip(*read_out, strict=True) if read_out else ((), (), ())
-    return checked(ScoredText(tokens, ranks, tops), question, top)
+    return gathered(rows, top, not question.prompt_ids)
 
 
-def _position(item: Any, number: int, top: int) -> tuple[Candidate, int, tuple[Candidate, ...]]:
-    """One token, its rank and its list; the first token of a text has none of these."""
+def _row(item: Any, number: int, top: int) -> Row:
+    """One position; the first token of a text has neither value nor list."""
     if item is None:
-        return Candidate("", number, math.nan), UNKNOWN_RANK, ()
+        return Row(Candidate("", number, math.nan))
     own = mapping(item).get(str(number))
     if not isinstance(own, dict):
-        shown = ", ".join(list(mapping(item))[:3])
+        shown = ", ".join(list(mapping(item))[:3])[:60]
         raise other_tokens(f"token {number} was sent and the reply tells of {shown or 'none'}")
-    found = [_candidate(key, value) for key, value in item.items()]
-    listed = [each for each in found if each is not None]
-    value = finite(own.get("logprob"))
-    known = value is not None and value > OUTSIDE
-    token = Candidate(_name(own), number, value if known and value is not None else math.nan)
-    tops = likeliest(listed, token, top)
-    rank = own.get("rank")
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        rank = rank_in(tops, token)
-    return token, rank, tops
+    value, impossible = own_value(own.get("logprob"))
+    token = Candidate(_name(own), number, value)
+    told = [(key, mapping(value)) for key, value in item.items()]
+    listed = read_list(
+        [(_name(each), _number(key), each.get("logprob")) for key, each in told], with_ids=True
+    )
+    tops = likeliest(listed or (), token, top)
+    told_rank = own.get("rank")
+    rank = told_rank if type(told_rank) is int and told_rank in RANKS else rank_in(tops, token)
+    return Row(token, rank, tops, impossible or listed is None)
 
 
-def _candidate(key: str, value: Any) -> Candidate | None:
-    item = mapping(value)
-    number = int(key) if key.isdecimal() else None
-    return candidate(_name(item), number, item.get("logprob")) if number is not None else None
+def _number(key: str) -> int | None:
+    """An id as a key; None for what is none, however long."""
+    return int(key) if len(key) <= ID_DIGITS and key.isascii() and key.isdecimal() else None
 
 
 def _name(item: Mapping[str, Any]) -> str:

@@ -107,9 +107,13 @@ WITH stats AS (
   FROM tokens GROUP BY response_id),
 bins AS (
   SELECT t.response_id, t.position * {SPARK_BINS} // greatest(s.tokens, {SPARK_BINS}) AS bin,
-         max(coalesce(t.kl, CASE WHEN s.scored_tokens = 0 THEN -t.logprob1 END, 0)) AS value
-  FROM tokens t JOIN stats s USING (response_id) GROUP BY 1, 2),
-sparks AS (SELECT response_id, list(value ORDER BY bin) AS spark FROM bins GROUP BY 1)
+         max(CASE WHEN run.scored THEN t.kl ELSE -t.logprob1 END) AS value
+  FROM tokens t JOIN stats s USING (response_id),
+       (SELECT bool_or(measure IS NOT NULL) AS scored FROM response_rows) AS run
+  GROUP BY 1, 2),
+-- a curve has no gaps, so what has no value is left out of it and never drawn as 0
+sparks AS (SELECT response_id, list(value ORDER BY bin) AS spark FROM bins
+           WHERE value IS NOT NULL GROUP BY 1)
 SELECT r.*, {_filled("r", "s", "s")}, s.max_position, k.spark
 FROM response_rows r LEFT JOIN stats s USING (response_id) LEFT JOIN sparks k USING (response_id)
 ORDER BY r.response_id"""
@@ -131,7 +135,7 @@ heads AS (
          {_standard_error("total_kl", "scored_tokens")} AS se_kl,
          count(*) FILTER (WHERE slot >= 0) AS n_responses,
          count(*) FILTER (WHERE tokens > 0) AS with_logprobs,
-         arg_max(spark, coalesce(mean_kl, mean_surprisal1)) AS spark
+         coalesce(arg_max(spark, mean_kl), arg_max(spark, mean_surprisal1)) AS spark
   FROM responses GROUP BY prompt_id)
 SELECT h.* EXCLUDE ({estimates.LOWER})
          REPLACE ({estimates.standard_error("h", "s", "h.se_kl")} AS se_kl),

@@ -84,6 +84,17 @@ def open_run(run_dir: Path) -> RunConnection:
     return RunConnection(run_dir, connection, version, live=False)
 
 
+def models1(cursor: Cursor) -> list[str]:
+    """The models that wrote the responses, by name; entries that name none are left out."""
+    sql = "SELECT DISTINCT model1 FROM prompts WHERE model1 IS NOT NULL ORDER BY model1"
+    return [row["model1"] for row in Query(sql).rows(cursor)]
+
+
+def distinct_prompts(cursor: Cursor) -> int:
+    """How many different prompts the entries ask; several models may answer the same."""
+    return Query("SELECT count(DISTINCT prompt_json) FROM prompts").number(cursor)
+
+
 def prompts_query(
     sort: str = "mean_kl",
     descending: bool = True,

@@ -16,8 +16,9 @@ class SampledModel:
 
     Attributes:
         name: as the server spells it; folder: its folder of responses.
-        prompts, responses: how many are on disk; wanted: responses asked for in all.
-        kept: responses of files that were there before this run.
+        prompts, responses: how many are on disk; wanted: responses asked for in all, and those
+            that files hold besides.
+        kept: responses that this run did not ask for.
         failed: asked for and not answered.
         without_logprobs: by provider ("" where the server names none); asked for and not given.
         by_provider: responses by provider.
@@ -32,6 +33,11 @@ class SampledModel:
     failed: int = 0
     without_logprobs: dict[str, int] = field(default_factory=dict)
     by_provider: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> int:
+        """Responses that are neither there nor failed: still to come, or left out."""
+        return max(self.wanted - self.responses - self.failed, 0)
 
 
 def write_sampled(run_dir: Path, models: list[SampledModel]) -> None:

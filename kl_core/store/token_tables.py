@@ -47,6 +47,13 @@ def _in_context(chosen: str) -> str:
   JOIN response_rows r ON r.response_id = c.response_id"""
 
 
+def _with_models(listed: str) -> str:
+    """The same rows with model1 of each, and of how many models the run's responses are."""
+    return f"""SELECT l.*, m.model1, (SELECT count(DISTINCT model1) FROM response_rows) AS models
+  FROM ({listed}) l JOIN (SELECT response_id, model1 FROM response_rows) m USING (response_id)
+  {_ORDER}"""
+
+
 def top_tokens() -> str:
     """The table `top_tokens`: the highest positions of the run by each score, in context."""
     parts = []
@@ -113,7 +120,8 @@ def top_tokens_query(
         min_kl: nats a token's KL needs before `normalized` means anything.
         text: occurs in the token, whatever the case.
         limit, offset: a page; limit None for all.
-        context: give the surrounding tokens as a list; without it any number of rows is cheap.
+        context: give the surrounding tokens as a list, and the model (model1) out of `models`
+            of the run; without it any number of rows is cheap.
 
     Raises:
         InputError: the score is none of SCORES, or a bound is not a finite number.
@@ -125,11 +133,12 @@ def top_tokens_query(
         columns = "* EXCLUDE (score_type, rank" + (")" if context else ", context)")
         above, bound = ("", ()) if least is None else ("AND score >= ?", (least,))
         stored = f"SELECT {columns} FROM top_tokens WHERE score_type = ? {above} ORDER BY rank"
-        return Query(f"{stored} {page}", (score, *bound))
+        found = f"{stored} {page}"
+        return Query(_with_models(found) if context else found, (score, *bound))
     chosen = f"SELECT {SCORES[score]} AS score, t.response_id, t.position FROM tokens t"
     chosen = f"{chosen} WHERE {where} {_ORDER} {page}"
     if context:
-        return Query(f"{_in_context(chosen)} {_ORDER}", arguments)
+        return Query(_with_models(_in_context(chosen)), arguments)
     plain = f"""WITH c AS ({chosen}) SELECT {_COLUMNS} FROM c
       JOIN tokens t ON t.response_id = c.response_id AND t.position = c.position
       JOIN response_rows r ON r.response_id = c.response_id {_ORDER}"""
@@ -191,8 +200,9 @@ def occurrences_query(
       WHERE {where} AND t.token = ? AND coalesce(t.special, false) = ?
       {_ORDER} LIMIT {int(limit)}"""
     listed = _in_context(chosen)
-    if not context:
-        listed = f"SELECT * EXCLUDE (context) FROM ({listed})"
+    if context:
+        return Query(_with_models(listed), (*arguments, token, special))
+    listed = f"SELECT * EXCLUDE (context) FROM ({listed})"
     return Query(f"{listed} {_ORDER}", (*arguments, token, special))
 
 

@@ -71,6 +71,23 @@ def columns(score: Score, measure: str | None) -> list[Column]:
     ]
 
 
+def with_model(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+    """The columns, with the model's where the run's responses come from several models."""
+    if not any(row["cells"].get("model") for row in rows):
+        return list(columns)
+    help_ = "The model that wrote the response."
+    model = _column("model", "model", help_, "minmax(0, 120px)", kind="text", hide=1)
+    at = next((n for n, each in enumerate(columns) if each["name"] == "prompt"), len(columns))
+    return [*columns[:at], model, *columns[at:]]
+
+
+def _model(row: dict[str, Any]) -> str:
+    """Who wrote the response, where the run's come from several models."""
+    if (row.get("models") or 0) < 2:
+        return ""
+    return visible.plain(figures.shortened(figures.model_name(row["model1"]), 26))
+
+
 def token_rows(
     rows: Sequence[dict[str, Any]], score: Score, scale: Scale, depth: int = 0
 ) -> list[Row]:
@@ -87,6 +104,8 @@ def _token_row(row: dict[str, Any], score: Score, scale: Scale, depth: int) -> R
         f"{LABELS[score]} {figures.nats(value)}, token {visible.plain(row['token'])}, "
         f"response {row['slot'] + 1}, position {row['position']}, prompt {prompt}"
     )
+    model = _model(row)
+    label += f", by {model}" if model else ""
     low = runs_low(row["kl"], row["kl_lower"])
     return {
         "at": [row["prompt_id"], row["slot"], row["position"]],
@@ -104,6 +123,7 @@ def _token_row(row: dict[str, Any], score: Score, scale: Scale, depth: int) -> R
             "response": str(row["slot"] + 1),
             "position": figures.count(row["position"]),
             "provider": provider,
+            "model": model,
         },
         "titles": dict.fromkeys(("score" if score == "kl" else "kl", "bound"), LOW) if low else {},
         "part": part,

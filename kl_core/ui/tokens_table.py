@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+from kl_core.ui.tokens_data import with_model
 from kl_core.ui.tokens_table_js import CSS, JS
 
 
@@ -29,6 +30,10 @@ def show(
     `sent(key, name)` tells what was sent: the place of a row, the name of a group, the
     column to sort by.
     """
+    inner, rows = data["inner"], data["rows"]
+    # the rows below an open group have columns of their own
+    listed = "columns" if inner is None else "inner"
+    data = data | {listed: with_model(data[listed], rows)}
     _component()(
         key=key, data=data, on_open_change=on_open, on_group_change=on_group, on_sort_change=on_sort
     )

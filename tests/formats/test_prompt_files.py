@@ -263,3 +263,47 @@ def test_half_a_surrogate_pair_reaches_no_server(load):
     prompts, rows = load("p.json", '["a\\ud83d"]')
     assert texts(prompts) == ["a\ufffd"]
     assert rows
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "found"),
+    [
+        ("p.csv", ["Name a bird, a fish, or a tree.", "a;b"], None),
+        ("p.csv", ['He said "hi, you"; why?', "plain"], None),
+        ("p.csv", ['"one, ""two"""', "three, four"], ['one, "two"', "three, four"]),
+        ("p.tsv", ["one\ttwo", "three"], None),
+    ],
+)
+def test_a_line_of_a_single_column_is_the_whole_prompt(load, name, lines, found):
+    """Commas are part of the text unless there are columns to part."""
+    prompts, rows = load(name, "\n".join(["prompt", *lines]))
+    assert texts(prompts) == (found or lines)
+    assert rows == []
+
+
+def test_a_line_with_more_cells_than_columns_is_left_out_and_told(load):
+    """Nothing of a prompt is cut off; empty cells at the end are no cells."""
+    prompts, rows = load("p.csv", "id,prompt\n1,one\n2,two, or three\n3,four,,\n")
+    assert texts(prompts) == ["one", "four"]
+    assert [(row.where, row.reason) for row in rows] == [
+        ("line 3", "the line has 3 cells and there are 2 columns")
+    ]
+    assert "in quotes" in rows[0].hint
+    with pytest.raises(InputError, match="1 without a usable prompt; the first: the line has 2"):
+        load("p.csv", "prompt,\none,two\n")
+
+
+def test_a_quote_that_is_never_closed_is_told_with_its_line(load):
+    """It would swallow all lines after it."""
+    with pytest.raises(InputError, match="opens in line 3 is never closed"):
+        load("p.csv", 'id,prompt\n1,one\n2,"two\n3,three\n')
+    with pytest.raises(InputError, match="opens in line 4 is never closed"):
+        load("p.csv", 'prompt\n"one\nand more"\n"two\nthree\n')
+
+
+def test_words_after_a_quoted_text_leave_the_line_out(load):
+    """Also where the quote took other lines with it: they are named."""
+    prompts, rows = load("p.csv", 'prompt\n"Hello" she said\ntwo\n"three\nfour\n"five"\nsix\n')
+    assert texts(prompts) == ["two", "six"]
+    assert [row.where for row in rows] == ["line 2", "line 4"]
+    assert "lines 4 to 6 are left out" in rows[1].reason

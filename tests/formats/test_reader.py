@@ -9,7 +9,8 @@ import pytest
 
 from kl_core.errors import InputError
 from kl_core.formats import limits
-from kl_core.formats.reader import discover, read_entries
+from kl_core.formats.reader import discover, read_entries, read_file
+from kl_core.jobs.reading import open_input
 from kl_core.records import Entry, ProblemLog, ScoredEntry
 
 from .make import GOOD, entry, load, openai_response, sure, write
@@ -45,7 +46,7 @@ def test_a_truncated_file_is_named_with_its_line(tmp_path):
         (b"3", "not an object"),
         (b"[]", "no entries"),
         (b'{"a": 1}', "neither responses"),
-        (b'{"score_type": "kl", "entries": []}', "neither responses"),
+        (b'{"score": "kl", "rows": []}', "neither responses"),
         (b"\xff\xfe{\x00\xff", "utf-16"),
         (b"\x1f\x8b\x08\x00broken", "early"),
         (b"1" * 5000, "cannot be read"),
@@ -277,3 +278,28 @@ def test_hostile_text_is_kept_as_it_is(tmp_path):
     entries, rows = load(tmp_path)
     assert entries[0].prompt[0].content == text
     assert rows == []
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"judge": "j", "models": [], "template": "", "summary": {}, "judgements": []}, "judge"),
+        ({"score_type": "kl", "num_entries": 0, "entries": []}, "tokens command"),
+        ({"format_version": 1, "notes": []}, "notes"),
+    ],
+)
+def test_other_files_of_ours_are_left_aside_with_one_plain_row(tmp_path, data, said):
+    """They lie beside responses: the row says what they are, and the responses are read."""
+    item = {"text": "t", "logprobs": None}
+    made = {"prompt": "p", "model": "m", "responses": [item]}
+    (tmp_path / "a.json").write_text(json.dumps(made))
+    (tmp_path / "judgements.json").write_text(json.dumps(data))
+    source = open_input(tmp_path, None)
+    read = [entry for file in source.files for entry in read_file(file, source.log)]
+    assert [entry.file for entry in read] == ["a.json"]
+    rows = [row for row in source.log.rows if row.file == "judgements.json"]
+    assert len(rows) == 1
+    assert said in rows[0].reason
+    assert "nothing to read here" in rows[0].reason
+    (tmp_path / "judgements.json").write_text(json.dumps(data | made))
+    assert len(list(read_file(source.files[1], ProblemLog()))) == 1

@@ -175,7 +175,7 @@ def test_a_file_of_another_origin_is_not_taken_for_one_of_ours(tmp_path, text):
 
 def test_names_say_what_was_asked_and_differ_for_other_turns():
     """Readable, short, safe as a file name, the same in every run."""
-    assert file_name(PROMPT) == "how-do-bees-make-wax-e0bc0fd3.json"
+    assert file_name(PROMPT) == "how-do-bees-make-wax-e0bc0fd31e45.json"
     names = {
         file_name(PROMPT),
         file_name(BEGUN),

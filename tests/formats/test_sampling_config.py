@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from kl_core.errors import InputError
-from kl_core.formats.sampling_checks import looks_like_name
 from kl_core.formats.sampling_config import (
     JUDGE_TEMPLATE,
     JudgeConfig,
@@ -20,9 +19,11 @@ from kl_core.formats.sampling_config import (
     settled,
     write_config,
 )
+from kl_core.formats.sampling_models import looks_like_name
 
 CONFIGS = Path(__file__).resolve().parents[2] / "sample_data" / "configs"
 HERE = "http://127.0.0.1:1/v1"
+ROUTER = "https://openrouter.ai/api/v1"
 START = f"output_dir: o\nmodels:\n- {{name: m, base_url: '{HERE}'}}\n"
 
 
@@ -122,6 +123,15 @@ def test_on_and_off_are_true_and_false():
         "key_env: [sk-or-v1-0123456789abcdef]",
         "extra_body: {api_key: sk-or-v1-0123456789abcdef}",
         "extra_body: {headers: {Authorization: sk-or-v1-0123456789abcdef}}",
+        "extra_body: {a: {x_token: sk-0123456789abcdef}}",
+        "extra_body: {a: [{my-auth: '0123456789'}]}",
+        "extra_body: {credentials: '0123456789'}",
+        "extra_body: {extra_headers: {x: '0123456789'}}",
+        "extra_body: {metadata: {note: sk-or-v1-0123456789abcdef}}",
+        "extra_body: {metadata: [AIzaSyD0123456789abcdefGHIJ]}",
+        "extra_body: {note: 'Bearer 0123456789abcdef'}",
+        "extra_body: {sk-or-v1-0123456789abcdef: 1}",
+        "extra_body: {sk-or-v1-0123456789abcdef: {token: x}}",
     ],
 )
 def test_a_key_in_the_file_is_refused_and_never_shown(line):
@@ -239,8 +249,147 @@ def test_a_model_takes_the_settings_for_all_where_it_has_none():
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("n", 2, "set samples instead"),
+        ("best_of", 2, "set samples instead"),
+        ("model", "x", "set name instead"),
+        ("models", ["x"], "set name instead"),
+        ("messages", [], "set prompts instead"),
+        ("prompt", "x", "set prompts instead"),
+        ("stream", True, "leave it out"),
+        ("echo", True, "leave it out"),
+        ("max_tokens", 9, "set max_tokens instead"),
+        ("max_completion_tokens", 9, "set max_tokens instead"),
+        ("temperature", 0, "set temperature instead"),
+        ("top_p", 1, "set top_p instead"),
+        ("logprobs", False, "set top_logprobs instead"),
+        ("top_logprobs", 0, "set top_logprobs instead"),
+        ("seed", 1, "set seed instead"),
+        ("provider", {"require_parameters": False}, "require_parameters must be true"),
+        ("provider", {"require_parameters": None}, "require_parameters must be true"),
+        ("provider", None, "must be a group of fields"),
+    ],
+)
+def test_extra_fields_cannot_change_what_is_counted_and_paid_for(name, value, words):
+    """The plan, the files and the prices stand on the configuration's own fields."""
+    said = problem_of(config(model(extra_body={"min_p": 0.1, name: value})))
+    assert said is not None
+    assert "models[0].extra_body" in said
+    assert words in said
+
+
+def test_harmless_extra_fields_pass():
+    """Also those whose names only look like a key's."""
+    extra = {
+        "min_p": 0.1,
+        "skip_special_tokens": False,
+        "reasoning": {"max_tokens": 9},
+        "provider": {"sort": "price", "require_parameters": True},
+        "stop": ["risk-averse", "key-value"],
+    }
+    assert problem_of(config(model(extra_body=extra))) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (config(prompts=PromptSource(texts=("a", "\ud83d"))), "prompts.texts[1] holds half of a"),
+        (config(prompts=PromptSource(texts=("a",), system="\ud83d")), "prompts.system holds half"),
+        (config(model(extra_body={"a": {"\ud83d": 1}})), "name in models[0].extra_body.a"),
+        (
+            config(model("a"), model("b"), judge=JudgeConfig(model=model("j"), template="\ud83d")),
+            "judge.template holds half",
+        ),
+        (config(output_dir="a\0b"), "output_dir holds a zero byte"),
+        (config(prompts=PromptSource(file="a\0b")), "prompts.file holds a zero byte"),
+        (config(ModelConfig(name="a\0b", api="local")), "models[0].name holds a zero byte"),
+        (config(model(tokenizer="a\0b", continue_by="completion")), "tokenizer holds a zero byte"),
+        (config(output_dir="~nobody-here/x"), "home folder of nobody here"),
+        (config(seed=2**63), "seed is beyond 64 bits"),
+        (config(seed=-(2**63) - 1), "seed is beyond 64 bits"),
+        (config(seed=2**63 - 1, samples=2), "give a smaller number"),
+        (config(ModelConfig(name="g", api="gemini"), seed=2**31), "up to 2147483648"),
+        (config(ModelConfig(name="g", api="gemini", samples=3), seed=2**31 - 2), "2147483648"),
+        (config(model(extra_body={"a": 16**5000})), "extra_body.a is beyond 64 bits"),
+        (config(temperature=1e-7), "temperature is 1e-07, and below 1e-06"),
+        (config(model(temperature=1e-9)), "models[0].temperature is 1e-09"),
+        (config(model(label="é" * 101)), "a name of 202 bytes"),
+        (config(model("x" * 201)), "a name of 201 bytes"),
+        (config(model(label="Judgements.json")), "named judgements.json"),
+        (config(model("org/judgements.json")), "named judgements.json"),
+        (config(ModelConfig(name="a b", api="gemini")), "no name of a Gemini model"),
+        (config(ModelConfig(name="../x?y", api="gemini")), "no name of a Gemini model"),
+        (config(model(providers=("x",), base_url="https://api.openai.com/v1")), "openrouter.ai"),
+        (config(model(providers=("x",), base_url="https://notopenrouter.ai/v1")), "openrouter.ai"),
+        (config(model(continue_by="completion", base_url=ROUTER)), "takes none"),
+        (config(model(continue_by="completion", reasoning=False)), "reasoning changes nothing"),
+        (config(ModelConfig(name="m", api="local", key_env="MY_KEY")), "key_env is of a server"),
+        (config(ModelConfig(name="m", api="local", extra_body={"a": 1})), "extra_body is for api"),
+        (config(ModelConfig(name="m", api="local", reasoning=True)), "reasoning is for api"),
+        (config(ModelConfig(name="m", api="local", tokenizer="t")), "tokenizer is for api"),
+        (config(ModelConfig(name="m", api="local", providers=("x",))), "providers is for"),
+        (config(ModelConfig(name="m", api="local", project_id="p")), "project_id is for"),
+        (config(ModelConfig(name="m", api="gemini", raw=True)), "raw is for api: openai or local"),
+        (config(model(dtype="float32")), "dtype is for api: local"),
+    ],
+)  # fmt: skip
+def test_odd_texts_numbers_and_fields_out_of_place_have_their_sentence(made, words):
+    """One sentence that can be printed, whatever stood in the field."""
+    said = problem_of(made)
+    assert said is not None
+    assert words in said
+    assert "\n" not in said
+    said.encode()
+
+
+def test_what_is_just_inside_the_bounds_passes():
+    """The last seeds, the coldest draw, the longest folder, OpenRouter and a server here."""
+    gemini = ModelConfig(name="models/gemini-2.5-flash@1", api="gemini", label="é" * 100)
+    passing = (
+        config(seed=2**63 - 1),
+        config(seed=-(2**63)),
+        config(gemini, seed=2**31 - 2, samples=2, temperature=1e-6),
+        config(temperature=0.0),
+        config(model(providers=("x",)), model("n", providers=("x",), base_url=ROUTER)),
+    )
+    assert [problem_of(each) for each in passing] == [None] * len(passing)
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['"\\ud83d": 1', 'prompts: {texts: [a], select: "\\ud83d"}', 'prompts: {texts: ["\\ud83d"]}'],
+)
+def test_half_a_character_in_a_file_is_one_sentence(more):
+    """In a name, in a choice, in a text."""
+    said = refusal(START + more)
+    assert "half of a character" in said
+    said.encode()
+
+
+def test_folders_of_local_models_are_told_by_their_whole_paths(tmp_path, monkeypatch):
+    """Two that share their last part never complete each other's files; ~ and . make no other."""
+    for place in ("a/m", "b/m", "a/l", "b/l"):
+        (tmp_path / place).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    def told(name, **fields):
+        made = config(ModelConfig(name=name, api="local", **fields))
+        return sampling_of(made, made.models[0])
+
+    assert told("a/m") == told(str(tmp_path / "b" / ".." / "a" / "m"))
+    assert told("a/m")["folder"] == str(tmp_path / "a/m")
+    assert told("a/m") != told("b/m")
+    assert told("a/m", adapter="a/l") == told("a/m", adapter=str(tmp_path / "a/l"))
+    assert told("a/m", adapter="a/l") != told("a/m", adapter="b/l")
+    assert told("org/hub", adapter="org/l")["adapter"] == "org/l"
+    assert "folder" not in told("org/hub")
+    assert told("a/m", dtype="float32") != told("a/m")
+
+
 def test_missing_files_and_folders_are_one_sentence(tmp_path):
     """No traceback for a path that is none."""
-    for path in (tmp_path / "none.yaml", tmp_path):
+    for path in (tmp_path / "none.yaml", tmp_path, tmp_path / "a\0b"):
         with pytest.raises(InputError, match="cannot be read"):
             read_config(path)

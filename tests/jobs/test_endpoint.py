@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from kl_core.emulator.server import running
 from kl_core.emulator.settings import Settings
-from kl_core.errors import ModelError
+from kl_core.errors import InputError, ModelError, RunError
+from kl_core.jobs.finishing import Finishing
 from kl_core.store import runs
 from kl_core.store.spending import read_plan, read_stats
 from kl_core.store.summary import run_summary
@@ -200,10 +202,10 @@ def test_answers_of_a_finished_run_are_taken_on_request_only(tmp_path, two, here
             tmp_path, server.base_url, input_dir=two, server="vllm", reuse=True,
             output_dir=tmp_path / "b",
         )  # fmt: skip
-        assert server.stats()["calls"] == 1  # the probe
-        assert read_stats(again).reused == askable(here) - 1
+        assert server.stats()["calls"] == PROBES
+        assert read_stats(again).reused == askable(here) - PROBES
         serve(tmp_path, server.base_url, input_dir=two, server="vllm", output_dir=tmp_path / "c")
-        assert server.stats()["calls"] == 1 + askable(here)
+        assert server.stats()["calls"] == PROBES + askable(here)
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
 
 
@@ -215,7 +217,7 @@ def test_a_run_that_costs_waits_for_a_yes_and_its_probe_is_kept(tmp_path, two, h
             output_price=2.0,
         )  # fmt: skip
         assert runs.read_status(run_dir).state == "waiting"
-        assert server.stats()["calls"] == 1
+        assert server.stats()["calls"] == PROBES
         plan = read_plan(run_dir)
         assert plan is not None
         assert plan.cost == pytest.approx((plan.input_tokens + 2 * plan.output_tokens) / 1e6)
@@ -238,6 +240,58 @@ def test_responses_without_log_probabilities_keep_their_slots_and_reasons(tmp_pa
         assert server.stats()["calls"] == 0
     summary = run_summary(run_dir)
     assert (summary["prompts"], summary["without_logprobs"]) == (1, 1)
+
+
+def test_a_resumed_run_stops_where_another_model_answers_by_now(tmp_path, two, monkeypatch):
+    """One question is asked again; answers of two models never meet in one run."""
+    more = {"input_dir": two, "server": "vllm"}
+    with running(Settings()) as server:
+        with monkeypatch.context() as broken:
+            broken.setattr(Finishing, "write", stopped)
+            with pytest.raises(RunError, match="on purpose"):
+                serve(tmp_path, server.base_url, **more)
+        server.settings = Settings(answers="hash")
+        with pytest.raises(RunError, match="another model seems to answer"):
+            serve(tmp_path, server.base_url, **more)
+        server.settings = Settings()
+        assert runs.read_status(serve(tmp_path, server.base_url, **more)).state == "done"
+
+
+def stopped(*_: object) -> None:
+    """In place of writing a result."""
+    raise RunError("on purpose")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"server": "llama"}, "--server is 'llama'"),
+        ({"fallback": "x"}, "--fallback is 'x'"),
+        ({"raw": True, "system": "Be brief"}, "--raw"),
+        ({"fallback": "chat", "raw": True}, "--fallback chat"),
+        ({"model2": " "}, "--model2"),
+        ({"base_url": "http://10.0.0.1/v1", "key_env": "PATH"}, "unencrypted"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_anything_is_asked(
+    tmp_path, two, more, words
+):
+    """In one sentence."""
+    with pytest.raises(InputError, match=re.escape(words)):
+        serve(tmp_path, "http://127.0.0.1:1", input_dir=two, **more)
+
+
+def test_a_system_message_is_part_of_what_is_asked_by_chat_too(tmp_path, two):
+    """Not of the saved prompt that the results show."""
+    means = []
+    with running(Settings(scoring=())) as server:
+        for system in (None, "You are a guide to the island of Corrin."):
+            run_dir = serve(
+                tmp_path, server.base_url, input_dir=two, fallback="chat", system=system,
+                max_files=1,
+            )  # fmt: skip
+            means.append(run_summary(run_dir)["mean_kl"])
+    assert means[0] != pytest.approx(means[1])
 
 
 def test_a_model_that_the_server_does_not_have_is_one_sentence(tmp_path, two):

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import msgspec
 import pytest
 
 from kl_core.errors import InputError, RunError
-from kl_core.formats.sampled_files import SampledFile, file_name, write_file
-from kl_core.formats.sampling_config import JudgeConfig, ModelConfig, SamplingConfig
+from kl_core.formats.sampled_files import SampledFile, existing, file_name, write_file
+from kl_core.formats.sampling_config import JudgeConfig, ModelConfig, SamplingConfig, sampling_of
 from kl_core.formats.started import Origin
 from kl_core.jobs.judge import JOURNAL, JUDGEMENTS, SAME, UNREAD, Judging
 from kl_core.records import Message, ProblemLog
@@ -51,7 +52,7 @@ def made(tmp_path):
     run_dir.mkdir()
     judge = JudgeConfig(model=model("j"))
     models = tuple(model(name) for name in FOLDERS)
-    config = SamplingConfig(output_dir=str(out), models=models, judge=judge, seed=3)
+    config = SamplingConfig(output_dir=str(out), models=models, judge=judge, seed=3, samples=3)
     files = []
     for n in range(2):
         origin = Origin(source_file="a_kl.json", response_idx=n, token_position=4, token="x")
@@ -61,7 +62,9 @@ def made(tmp_path):
             texts = [f"{folder} {n} {k}" + "!" * (k if folder == "two" else 1) for k in range(3)]
             texts[2] = "the same" if n == 0 else texts[2]
             items = {k: {"text": text, "logprobs": None} for k, text in enumerate(texts)}
-            write_file(out / folder / files[-1], SampledFile(prompt, folder, {}, items, origin))
+            sampling = sampling_of(config, model(folder))
+            made = SampledFile(prompt, folder, sampling, items, origin)
+            write_file(out / folder / files[-1], made)
     return config, run_dir, files
 
 
@@ -172,3 +175,36 @@ def test_without_a_judge_or_a_second_model_there_is_nothing_to_do(made):
     for change in ({"judge": None}, {"models": config.models[:1]}):
         with pytest.raises(InputError, match="a judge and two models"):
             Judging(run_dir, msgspec.structs.replace(config, **change), files, HERE, ProblemLog())
+
+
+def test_only_what_this_run_sampled_is_judged(made):
+    """Samples beyond its own, and files with other settings, stay as they are."""
+    config, run_dir, files = made
+    fewer = msgspec.structs.replace(config, samples=1)
+    judging = Judging(run_dir, fewer, files, HERE, ProblemLog())
+    assert [pair.number for pair in judging.pairs] == [0, 0]
+    log = ProblemLog()
+    warmer = msgspec.structs.replace(config, temperature=0.5)
+    assert Judging(run_dir, warmer, files, HERE, log).pairs == []
+    assert all("temperature 1.0, now 0.5" in row.reason for row in log.rows)
+    own = msgspec.structs.replace(model("two"), samples=2)
+    two = msgspec.structs.replace(config, models=(model("one"), own))
+    assert {pair.number for pair in Judging(run_dir, two, files, HERE, ProblemLog()).pairs} == {
+        0,
+        1,
+    }
+
+
+def test_the_plan_counts_one_call_for_pairs_that_look_the_same(made):
+    """The same two texts after the same words are one question, and one call."""
+    config, run_dir, files = made
+    path = run_dir.parent / "out"
+    for folder in FOLDERS:
+        kept = existing(path / folder / files[0])
+        items = {n: {"text": folder} for n in range(3)}
+        write_file(path / folder / files[0], replace(kept, responses=items))
+    judging = Judging(run_dir, config, files, HERE, ProblemLog())
+    planned = len(list(judging.questions()))
+    judge = Judge()
+    found = asyncio.run(judging.run(judge, QUICK, lambda stats: None))
+    assert len(judge.asked) == planned < found.pairs == 6

@@ -175,3 +175,22 @@ def test_a_response_without_log_probabilities_stays_as_it_is():
 def replace_tops(text: ScoredText, at: int, top: tuple[Candidate, ...]) -> ScoredText:
     tops = (*text.tops[:at], top, *text.tops[at + 1 :])
     return ScoredText(text.tokens, text.ranks, tops, text.skipped)
+
+
+def test_a_token_without_a_value_is_censored_outside_the_list():
+    """Its list is scored; that log Q lies below the list is all that is known."""
+    text = server("A", "Z")
+    tokens = tuple(Candidate(each.token, None, math.nan) for each in text.tokens)
+    result, _ = scored([position("A"), position("Z")], ScoredText(tokens, text.ranks, text.tops))
+    assert result.reasons == (None, None)
+    assert result.measures.censored.tolist() == [False, True]
+    np.testing.assert_allclose(result.measures.log_ratio, [0, np.nan], atol=1e-12)
+
+
+def test_a_rank_that_cannot_be_is_told_by_the_list():
+    """A server's number beyond any vocabulary raises nothing."""
+    text = server("A", "B")
+    result, _ = scored(
+        [position("A"), position("B")], ScoredText(text.tokens, (2**63, 2**40), text.tops)
+    )
+    assert result.measures.rank2.tolist() == [1, 2]

@@ -1,5 +1,7 @@
 """Pairs of continuations, the question about them, and reading what a judge says."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -8,6 +10,7 @@ from kl_core.formats.sampling_config import JudgeConfig, ModelConfig
 from kl_core.records import Message, ProblemLog
 from kl_core.sources.calls import Answer
 from kl_core.sources.judging import (
+    Continuing,
     Pair,
     answer_text,
     item_text,
@@ -40,6 +43,11 @@ def pair(number=0, texts=("first", "second"), prefix="Because"):
         ('{"answer": {"x": 1}} {"verdict": "A"}', "A", ""),
         ('{"verdict": "A"} or again {"verdict": "A", "reason": "z"}', "A", "z"),
         ('{"verdict": "A", "reason": 3}', "A", ""),
+        ('{"verdict": "Continuation A", "reason": "r"}', "A", "r"),
+        ('{"verdict": "continuation b."}', "B", ""),
+        ("{'verdict': 'B', 'reason': 'has {braces} and } too'}", "B", "has {braces} and } too"),
+        ("{'verdict': 'Continuation B', 'reason': 'it's good'}", "B", ""),
+        ('{"verdict": "A", "reason": "he said "no" twice"}', "A", ""),
     ],
 )  # fmt: skip
 def test_a_verdict_is_read_from_json_among_other_words(said, verdict, reason):
@@ -59,6 +67,9 @@ def test_a_verdict_is_read_from_json_among_other_words(said, verdict, reason):
         '{"verdict": ["A"]}',
         '{"verdict": "A"',
         '{"verdict": "A"} no, {"verdict": "B"}',
+        "{'verdict': 'A', 'reason': 'it's'} or {'verdict': 'B', 'reason': 'it's'}",
+        '{"verdict": "A", "reason": "cut o',
+        '{"verdict": "Continuation"}',
         "{" * 100_000,
         "[{'verdict'}]",
         '{"verdict": "A" or "B" or "tie", "reason": "one sentence"}',
@@ -94,23 +105,65 @@ def item(text):
     return {"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
 
 
+def continuing(tmp_path, name):
+    return Continuing(tmp_path / name, name, {"temperature": 1.0})
+
+
 def test_pairs_are_the_samples_of_one_number_that_both_models_have(tmp_path):
     """What stands alone is kept and told; a missing or foreign file too."""
     begun = (*TURNS, Message("assistant", "Because "))
     names = [file_name(begun), "missing.json", "foreign.json"]
-    for folder, numbers in (("one", (0, 1, 2)), ("two", (1, 2, 3))):
-        items = {n: item(f"{folder} {n}") for n in numbers}
-        write_file(tmp_path / folder / names[0], SampledFile(begun, folder, {}, items))
+    both = (continuing(tmp_path, "one"), continuing(tmp_path, "two"))
+    for model, numbers in zip(both, ((0, 1, 2), (1, 2, 3)), strict=True):
+        items = {n: item(f"{model.model} {n}") for n in numbers}
+        made = SampledFile(begun, model.model, model.sampling, items)
+        write_file(model.folder / names[0], made)
     (tmp_path / "one" / "foreign.json").write_text("{}")
     log = ProblemLog()
-    found = list(pairs_in(tmp_path, ("one", "two"), names, log))
+    found = list(pairs_in(both, names, 4, log))
     assert [(each.number, each.texts) for each in found] == [
         (1, ("one 1", "two 1")),
         (2, ("one 2", "two 2")),
     ]
     assert {(each.turns, each.prefix) for each in found} == {(TURNS, "Because ")}
     assert "2 continuations have no counterpart" in log.rows[0].reason
-    assert [row.file for row in log.rows] == [names[0], "foreign.json"]
+    assert [row.file for row in log.rows] == [names[0], "one/foreign.json"]
+
+
+def test_numbers_that_this_run_does_not_ask_are_no_pairs(tmp_path):
+    """An earlier run may have drawn more samples into the same files."""
+    name = file_name(TURNS)
+    both = (continuing(tmp_path, "one"), continuing(tmp_path, "two"))
+    for model in both:
+        items = {n: item(f"{model.model} {n}") for n in range(5)}
+        write_file(model.folder / name, SampledFile(TURNS, model.model, model.sampling, items))
+    log = ProblemLog()
+    assert [each.number for each in pairs_in(both, [name], 2, log)] == [0, 1]
+    assert log.rows == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sampling": {"temperature": 0.5}}, "sampled with temperature 0.5, now 1.0"),
+        ({"model": "other"}, "responses of other"),
+        ({"prompt": (Message("user", "Another?"),)}, "another prompt"),
+    ],
+)
+def test_files_of_another_run_are_not_judged(tmp_path, change, words):
+    """Other settings, another model or prompt under the same name: a row, no pair."""
+    name = file_name(TURNS)
+    both = (continuing(tmp_path, "one"), continuing(tmp_path, "two"))
+    for model in both:
+        made = SampledFile(TURNS, model.model, model.sampling, {0: item(model.model)})
+        write_file(model.folder / name, made)
+    assert len(list(pairs_in(both, [name], 1, ProblemLog()))) == 1
+    old = replace(SampledFile(TURNS, "two", both[1].sampling, {0: item("x")}), **change)
+    write_file(both[1].folder / name, old)
+    log = ProblemLog()
+    assert list(pairs_in(both, [name], 1, log)) == []
+    assert words in log.rows[0].reason
+    assert log.rows[0].file == f"two/{name}"
 
 
 @pytest.mark.parametrize(

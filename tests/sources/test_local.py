@@ -179,7 +179,7 @@ def test_the_sampled_token_is_known_to_model_2_even_outside_every_list():
     """Its log-probability tightens the bound and shows in the panel; it is never censored."""
     entry = sample_entries()[0]
     position = entry.responses[0].positions[0]
-    odd = scorer(BASE)._vocab.token(300)
+    odd = vocabulary_of(load_tokenizer(ModelSpec(BASE))).token(300)
     moved = replace(position, token=odd, logprob=None)
     changed = replace(entry.responses[0], positions=(moved, *entry.responses[0].positions[1:]))
     scored = scorer(TUNED).score([replace(entry, responses=(changed,))])[0].responses[0]

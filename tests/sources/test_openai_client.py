@@ -134,6 +134,11 @@ def test_a_key_shows_in_no_error_and_no_repr(monkeypatch):
     assert "secret-of" not in asyncio.run(shown())
 
 
+def coded(status, code):
+    """A refusal with a code of its own."""
+    return lambda *_: web.json_response({"error": {"message": "m", "code": code}}, status=status)
+
+
 MODERATED = failing(403, "Your chosen model requires moderation", metadata={"reasons": ["x"]})
 IN_200 = {"error": {"code": 429, "message": "Rate limit", "metadata": {"raw": "upstream is busy"}}}
 
@@ -151,7 +156,15 @@ IN_200 = {"error": {"code": 429, "message": "Rate limit", "metadata": {"raw": "u
         (failing(400, "odd request"), "400", "refused"),
         (failing(413), "413", "refused"),
         (failing(422), "422", "refused"),
-        (failing(400, "This model's maximum context length is 8 tokens"), "400", "refused"),
+        (failing(400, "This model's maximum context length is 8 tokens"), "too long", "refused"),
+        (coded(400, "context_length_exceeded"), "too long", "refused"),
+        (failing(400, "Invalid value: user text about logprobs flagged"), "400", "refused"),
+        (failing(400, "top_logprobs: at most 5"), "unsupported", "stop"),
+        (failing(400, "echo is not supported"), "unsupported", "stop"),
+        (failing(400, "unknown word in echoes"), "400", "refused"),
+        (coded(400, "9" * 5000), "400", "refused"),
+        (lambda *_: {"error": {"code": "9" * 5000, "message": "m"}}, "502", "again"),
+        (lambda *_: web.Response(text='{"a":' * 9000 + "1" + "}" * 9000), "not JSON", "again"),
         (failing(400, "logprobs: Extra inputs are not permitted"), "unsupported", "stop"),
         (
             failing(400, "Requested prompt logprobs of 20, which is greater than max allowed: 5"),

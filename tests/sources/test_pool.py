@@ -200,7 +200,7 @@ def test_a_context_given_up_keeps_its_reason_and_the_rest_goes_on(retry, calls, 
     """For good in the journal, or to be asked again by a resumed run."""
     bad = context(5).key
     settings = PoolSettings(5, max_retries=3, base_s=0.001, tick_s=0.02)
-    fake = Fake(lambda key, _: CallError("k", "a reason", retry, None, 3) if key == bad else None)
+    fake = Fake(lambda key, _: CallError("k", "a reason", retry, None, 3, 2) if key == bad else None)
     pool, finished, store = run(fake, parts(range(20), 20), settings=settings)
     ((_, failed),) = finished
     assert set(failed) == {bad}
@@ -210,11 +210,13 @@ def test_a_context_given_up_keeps_its_reason_and_the_rest_goes_on(retry, calls, 
     if kept:
         assert store.kept[bad].attempts == calls
         assert store.kept[bad].input_tokens == 3 * calls
+        assert store.kept[bad].output_tokens == 2 * calls
     assert pool.stats.failed == 1
     assert pool.stats.made == 19
     assert (bad in store.given_up) != kept
     assert pool.stats.errors == {"k": calls}
     assert pool.stats.input_tokens == 190 + 3 * calls
+    assert pool.stats.output_tokens == 19 + 2 * calls
 
 
 def test_a_contradiction_ends_the_run_once_it_is_confirmed():

@@ -48,5 +48,5 @@ def test_what_failed_calls_cost_is_summed():
     """Blocked prompts are billed too."""
     tries = Tries(POLICY, "s", 0.0)
     for _ in range(2):
-        tries.wait_after(CallError("blocked", "x", "odd", input_tokens=7), 0.0)
-    assert (tries.made, tries.input_tokens) == (2, 14)
+        tries.wait_after(CallError("blocked", "x", "odd", None, 7, 5), 0.0)
+    assert (tries.made, tries.input_tokens, tries.output_tokens) == (2, 14, 10)

@@ -65,6 +65,29 @@ def test_a_model_that_does_not_load_ends_its_calls_in_one_sentence(tmp_path):
     assert caught.value.retry == "denied"
 
 
+@pytest.mark.parametrize(
+    ("where", "error", "said"),
+    [
+        ("kl_core.models.sample.sample", torch.OutOfMemoryError("CUDA out of memory"), "not fit"),
+        ("kl_core.models.sample.sample", RuntimeError("odd weights"), "RuntimeError: odd weights"),
+        ("kl_core.sources.sample_local.load_model", MemoryError(), "does not fit into memory"),
+        ("kl_core.sources.sample_local.load_model", KeyError("wte"), "KeyError: 'wte'"),
+    ],
+)
+def test_whatever_fails_on_this_machine_ends_one_models_calls_alone(
+    monkeypatch, where, error, said
+):
+    """As a failed call, which the pool and the other models know how to take."""
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(where, fails)
+    with pytest.raises(CallError, match=said) as caught:
+        draw(Settings(), Keys(b"").question(PROMPT, 0))
+    assert caught.value.retry == "denied"
+
+
 def test_top_p_keeps_the_fewest_likeliest_tokens_that_reach_it():
     """At least one, whatever its probability; the kept ones in proportion."""
     chances = torch.tensor([[0.1, 0.5, 0.15, 0.25], [0.97, 0.01, 0.01, 0.01]])

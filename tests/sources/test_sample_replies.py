@@ -8,7 +8,7 @@ import pytest
 
 from kl_core.sources.calls import CallError
 from kl_core.sources.sample_gemini import read_gemini
-from kl_core.sources.sample_reply import has_logprobs, provider_of, read_sample
+from kl_core.sources.sample_reply import has_logprobs, is_end, provider_of, read_sample
 
 LIST = {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": []}]}
 
@@ -52,10 +52,9 @@ def test_a_reply_without_lists_is_an_answer():
     [
         (reply(), "empty", "no choice"),
         (reply(None), "empty", "no choice"),
-        (reply(choice("", "length", None)), "empty", "finish reason length"),
         (reply(choice("", "stop", None)), "empty", "finish reason stop"),
         (reply(choice("", "content_filter", None)), "blocked", "blocked"),
-        (reply(choice("", "length", None, reasoning="hm")), "empty", "reasoning: false"),
+        (reply(choice("", "stop", None, reasoning="hm")), "empty", "reasoning: false"),
     ],
 )
 def test_a_reply_that_says_nothing_is_odd(found, kind, said):
@@ -63,7 +62,38 @@ def test_a_reply_that_says_nothing_is_odd(found, kind, said):
     with pytest.raises(CallError, match=said) as caught:
         read_sample(found)
     assert (caught.value.kind, caught.value.retry) == (kind, "odd")
-    assert caught.value.input_tokens == 3
+    assert (caught.value.input_tokens, caught.value.output_tokens) == (3, 2)
+
+
+@pytest.mark.parametrize("more", [{}, {"reasoning": "hm"}])
+def test_a_reply_that_was_all_reasoning_is_not_asked_again(more):
+    """Asking again would spend as much on as little; the sentence says what to change."""
+    with pytest.raises(CallError, match=r"raise max_tokens, or set reasoning: false") as caught:
+        read_sample(reply(choice("", "length", None, **more)))
+    assert (caught.value.retry, caught.value.output_tokens) == ("refused", 2)
+    with pytest.raises(CallError, match=r"raise max_tokens, or set reasoning: false") as caught:
+        read_gemini(gemini("", "MAX_TOKENS", chosen=False), "g")
+    assert (caught.value.retry, caught.value.output_tokens) == ("refused", 3)
+
+
+def test_a_choice_that_broke_off_is_asked_again():
+    """However much of a text it has: it is no sample of the model."""
+    with pytest.raises(CallError, match="broke off") as caught:
+        read_sample(reply(choice("half a sen", "error")))
+    assert caught.value.retry == "again"
+    assert (caught.value.input_tokens, caught.value.output_tokens) == (3, 2)
+
+
+@pytest.mark.parametrize("lists", [None, {"content": []}])
+def test_a_started_answer_that_was_complete_lacks_no_lists(lists):
+    """It has no token to list; an empty text that broke off does."""
+    kept = json.loads(read_sample(reply(choice("", "stop", lists)), continued=True).body)
+    assert is_end(kept)
+    kept = json.loads(read_gemini(gemini("", chosen=False), "g", continued=True).body)
+    assert kept["text"] == ""
+    assert is_end(kept)
+    assert not is_end(reply(choice("a", "stop", None)))
+    assert not is_end(reply(choice("", "length", None)))
 
 
 def test_the_end_at_once_is_an_answer_where_it_can_be_one():
@@ -116,7 +146,8 @@ def test_geminis_reply_becomes_an_item_of_its_format():
         (gemini(modelVersion="other-1"), "other model", "stop"),
         ({"promptFeedback": {"blockReason": "SAFETY"}}, "blocked", "odd"),
         ({}, "empty", "odd"),
-        (gemini("", "MAX_TOKENS", chosen=False), "empty", "odd"),
+        (gemini("", "MAX_TOKENS", chosen=False), "empty", "refused"),
+        (gemini("", "STOP", chosen=False), "empty", "odd"),
         (gemini("", "SAFETY", chosen=False), "blocked", "odd"),
     ],
 )
@@ -125,6 +156,7 @@ def test_what_is_no_answer_of_gemini_is_sorted(found, kind, retry):
     with pytest.raises(CallError) as caught:
         read_gemini(found, "g")
     assert (caught.value.kind, caught.value.retry) == (kind, retry)
+    assert caught.value.output_tokens == (3 if found.get("candidates") else 0)
 
 
 def test_a_text_of_gemini_without_lists_is_an_answer():

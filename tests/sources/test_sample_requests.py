@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from kl_core.errors import InputError
 from kl_core.formats.sampling_config import ModelConfig, SamplingConfig, sampling_of
+from kl_core.jobs.sample_prices import price_for
 from kl_core.records import Message
+from kl_core.sources.calls import CallError
+from kl_core.sources.pricing import FREE, Price
+from kl_core.sources.sample_ask import Place, place_of
 from kl_core.sources.sample_gemini import gemini_body
 from kl_core.sources.sample_openai import completion_body, sample_body
 from kl_core.sources.sample_settings import Keys, Settings
+from kl_core.sources.sample_words import of_configuration
 from kl_core.sources.servers import Server
 
 LOCAL = Server("http://127.0.0.1:8000/v1", None, True)
@@ -95,9 +101,65 @@ def test_a_started_answer_is_a_last_turn_to_be_continued():
 
 def test_a_completion_carries_the_ids_of_its_prompt():
     """Lists are a number there, not a yes."""
-    made = completion_body(ModelConfig(name="m"), Settings(max_tokens=3), [1, 2], STARTED)
+    settings = Settings(max_tokens=3)
+    made = completion_body(ModelConfig(name="m"), settings, LOCAL, [1, 2], STARTED)
     assert made["prompt"] == [1, 2]
     assert made["logprobs"] == 20
+    assert "provider" not in made
+
+
+def test_a_completion_is_pinned_to_its_providers_as_a_chat_is():
+    """No provider may drop the lists, and none but the chosen ones may answer."""
+    model = ModelConfig(
+        name="m", providers=("Alpha",), extra_body={"provider": {"sort": "price"}, "top_k": 4}
+    )
+    made = completion_body(model, Settings(), OPENROUTER, [1], STARTED)
+    assert made["provider"] == {
+        "only": ["Alpha"],
+        "allow_fallbacks": False,
+        "require_parameters": True,
+        "sort": "price",
+    }
+    assert made["top_k"] == 4
+
+
+def test_gemini_thinks_as_much_as_it_likes_where_reasoning_is_wanted():
+    """Left open, nothing is said of it."""
+
+    def config(reasoning):
+        model = ModelConfig(name="g", api="gemini", reasoning=reasoning)
+        return gemini_body(model, Settings(), QUESTION)["generationConfig"]
+
+    assert config(True)["thinkingConfig"] == {"thinkingBudget": -1}
+    assert "thinkingConfig" not in config(None)
+
+
+def test_failures_speak_of_the_configuration_and_not_of_options_that_sample_lacks(monkeypatch):
+    """A model's address and key stand there; the sentence names the model."""
+    monkeypatch.delenv("NO_SUCH_KEY_HERE", raising=False)
+    model = ModelConfig(name="m", base_url="http://127.0.0.1:1/v1", key_env="NO_SUCH_KEY_HERE")
+    with pytest.raises(InputError) as caught:
+        place_of(model)
+    said = str(caught.value)
+    assert said.startswith("the model m: ")
+    assert "the model's key_env in the configuration" in said
+    assert "--" not in said
+    error = CallError("404", "check --base-url, which ends in /v1", "denied", 2.0, 3, 4)
+    found = of_configuration(error)
+    assert found.reason == "check the model's base_url in the configuration, which ends in /v1"
+    assert (found.retry_after_s, found.input_tokens, found.output_tokens) == (2.0, 3, 4)
+
+
+def test_a_server_without_a_key_is_free_unless_somebody_states_a_price():
+    """Nobody can charge whom no key tells; a stated price counts all the same."""
+    keyless = Place(Server("https://gpu.example.org/v1", None, False))
+    keyed = Place(Server("https://gpu.example.org/v1", "A_KEY", False))
+    model = ModelConfig(name="m", base_url="https://gpu.example.org/v1")
+    assert price_for(model, keyless) == FREE
+    assert price_for(model, keyed).cost(1, 1) is None
+    assert price_for(model, keyless, Price(1.0, 2.0)) == Price(1.0, 2.0)
+    stated = ModelConfig(name="m", base_url=model.base_url, input_price=3.0, output_price=4.0)
+    assert price_for(stated, keyless) == Price(3.0, 4.0)
 
 
 def test_gemini_is_asked_in_its_own_names():

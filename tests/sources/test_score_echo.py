@@ -12,7 +12,7 @@ MODEL = "tiny-tuned"
 
 
 def echo_reply(tokens, offsets=None):
-    lists = [None, *[{token: -1.0} for token in tokens[1:]]]
+    lists = [None, *[{token: -1.0 - n} for n, token in enumerate(tokens[1:])]]
     logprobs = {
         "tokens": tokens,
         "token_logprobs": [None, *[-1.0 - n for n in range(len(tokens) - 1)]],
@@ -78,7 +78,7 @@ def test_tokens_of_another_text_are_refused():
     for offsets in (None, [0, 3, 4, 6]):
         with pytest.raises(CallError, match="do not spell the text") as raised:
             by_text(["You", "!", " We", " do"], "Who?", " I am", offsets)
-        assert raised.value.retry == "stop"
+        assert raised.value.retry == "odd"
 
 
 def test_with_ids_the_servers_own_beginning_is_told_from_a_drawn_token():

@@ -65,7 +65,7 @@ def test_one_call_gives_the_models_own_values(kind, by_text, emulator):
     asked = question()
     answer, requests = ask(emulator, kind, asked, by_text)
     scored, expected = unpacked(answer.body), truth(asked)
-    assert requests == 1
+    assert requests == (3 if kind == "sglang" else 1)  # it is asked once what it serves
     assert len(scored.tokens) == len(asked.response_ids) == len(scored.tops) == len(scored.ranks)
     assert scored.skipped == 0
     own = expected.gather(1, torch.tensor(asked.response_ids)[:, None])[:, 0]
@@ -186,7 +186,7 @@ def spoilt(kind, change):
     changed = change(place, reply)
     with pytest.raises(CallError) as raised:
         read(reply if changed is None else changed, asked, 1)
-    assert raised.value.retry == "stop"
+    assert raised.value.retry == "odd"  # one reply says nothing about the run
     return raised.value
 
 
@@ -226,17 +226,18 @@ def test_other_ids_are_another_tokenizer():
 
 
 @pytest.mark.parametrize("kind", ["vllm", "sglang"])
-def test_ids_that_spell_another_text_are_another_tokenizer(kind):
-    """Ids of another vocabulary come back as they were sent; their strings tell."""
-
-    def change(place, _):
-        if kind == "vllm":
-            place[2]["3"]["decoded_token"], place[3]["4"]["decoded_token"] = "zz", "yy"
-        else:
-            for row in place["input_token_logprobs"]:
-                row[2] = "zz"
-
-    assert "'cd' was sent and" in spoilt(kind, change).reason
+def test_what_ids_spell_is_not_judged_by_the_wire(kind):
+    """Who knows the vocabulary compares the names, which are handed on as they came."""
+    asked, kinds = replies()
+    read, reply = kinds[kind]
+    if kind == "vllm":
+        place = reply["choices"][0]["prompt_logprobs"]
+        place[2]["3"]["decoded_token"], place[3]["4"]["decoded_token"] = "zz", "zz"
+    else:
+        for row in reply["meta_info"]["input_token_logprobs"]:
+            row[2] = "zz"
+    scored = read(reply, asked, 1)
+    assert [(each.token, each.id) for each in scored.tokens] == [("zz", 3), ("zz", 4)]
 
 
 @pytest.mark.parametrize("bad", [None, -9999.0, "x"])
