@@ -11,6 +11,7 @@ from kl_core.errors import FormatError, InputError
 Record = dict[str, str]
 csv.field_size_limit(2**30)
 _QUOTES = "Put the text in quotes, and double the quotes inside it."
+_SHOWN = 20  # columns that a sentence lists
 _UNCLOSED = "unexpected end of data"
 
 
@@ -40,8 +41,8 @@ def csv_records(
         names.pop()
     if not set(columns) & set(names):
         raise InputError(
-            f"it has no column {columns[0]!r}; its columns are {', '.join(names) or 'none'}, name "
-            "one with prompts.field"
+            f"it has no column {columns[0]!r}; its columns are {_listed(names)}: name one of them "
+            "with prompts.field"
         )
     if len(cells) == 1:
         rows = _Rows(lines, _unused(text), rows.line)
@@ -93,6 +94,12 @@ def _record(names: Sequence[str], row: Sequence[str]) -> Record | FormatError:
         reason = f"the line has {filled} cells and there {there} {columns}"
         return FormatError(reason, hint=_QUOTES)
     return dict(zip(names, row, strict=False))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first columns, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (", ".join(names[:_SHOWN]) or "none") + more
 
 
 def _unused(text: str) -> str:

@@ -27,8 +27,8 @@ def name_problem(name: str | None) -> str | None:
     if not name or _NAME.fullmatch(name):
         return None
     return (
-        "this takes the name of a variable, in capitals, such as OPENROUTER_API_KEY; the key "
-        "itself belongs into the environment and nowhere else"
+        "the field for the key takes the name of a variable, in capitals, such as "
+        "OPENROUTER_API_KEY; the key itself belongs in the environment and nowhere else"
     )
 
 

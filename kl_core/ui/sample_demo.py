@@ -25,7 +25,8 @@ def config(address: str) -> SamplingConfig:
         models=models,
         prompts=PromptSource(texts=PROMPTS),
         samples=3,
-        max_tokens=48,
+        max_tokens=96,
+        top_p=0.9,
     )
 
 

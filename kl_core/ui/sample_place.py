@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made
 from pathlib import Path
 
 from kl_core.ui.address import Address
@@ -18,14 +19,19 @@ class Place:
     Attributes:
         way: where the prompts come from, a key of WAYS.
         run: id of the run that takes the form's place.
+        file, field: the file of prompts and the field in it, of the way "file".
+        fresh: file and field come from the address and are not in the form yet.
         missing: why the run of the address is not shown.
         led_to: other runs that the reader was led to from here; Back may bring their address.
     """
 
     way: str = "write"
     run: str | None = None
+    file: str | None = None
+    field: str | None = None
+    fresh: bool = False
     missing: str = ""
-    led_to: set[str] = field(default_factory=set)
+    led_to: set[str] = made(default_factory=set)
 
 
 def run_folder(place: Place) -> Path | None:
@@ -46,6 +52,9 @@ def _parse(address: Address, before: Place | None) -> Place:
     return Place(
         way=way if way in WAYS else "write",
         run=text_in(address, "run"),
+        file=text_in(address, "input"),
+        field=text_in(address, "field"),
+        fresh=True,
         led_to=before.led_to if before else set(),
     )
 
@@ -56,8 +65,11 @@ def _seen(address: Address, place: Place) -> Address:
 
 
 def _as_address(place: Place) -> Address:
-    return {"prompts": place.way} if place.run is None else {"run": place.run}
+    if place.run is not None:
+        return {"run": place.run}
+    named = {"input": place.file, "field": place.field} if place.way == "file" else {}
+    return {"prompts": place.way} | {name: text for name, text in named.items() if text}
 
 
-_PAGE = PagePlace("sample", ("prompts", "run"), _parse, _as_address, _seen)
+_PAGE = PagePlace("sample", ("prompts", "input", "field", "run"), _parse, _as_address, _seen)
 current, finish = _PAGE.current, _PAGE.finish

@@ -13,7 +13,7 @@ from kl_core.formats.sampling_config import PromptSource
 from kl_core.records import Message, Problem, ProblemLog, Prompt, prompt_text
 from kl_core.store import runs
 from kl_core.ui import figures, folders, visible
-from kl_core.ui.endpoint_fields import wrong
+from kl_core.ui.sample_words import labelled
 
 SHOWN, PROBLEMS, CHARACTERS = 8, 5, 220
 LARGE_BYTES = 50_000_000
@@ -36,27 +36,35 @@ class Preview:
     error: str = ""
 
 
-def show(source: PromptSource, problem: str | None) -> None:
-    """Draw it; nothing for a source that is not complete yet.
-
-    Args:
-        problem: what is wrong with the source's fields, None where nothing is.
-    """
-    if problem:
-        return
+def show(source: PromptSource) -> None:
+    """Draw it, for a source whose fields are well; of prompts that are written the number alone."""
     if source.dataset is not None:
         st.caption("A data set is read when the run starts; the plan then says what it gave.")
         return
-    path = None if source.file is None else runs.REPOSITORY / source.file
-    if path is not None and path.stat().st_size > LARGE_BYTES:
-        size = figures.size(path.stat().st_size)
+    seen = found(source)
+    if seen is None:
+        size = figures.size(_path(source).stat().st_size)
         st.caption(f"A file of {size} is read when the run starts, without a preview.")
-        return
-    found = _cached(source, "" if path is None else stamp(path))
-    if found.error:
-        wrong(found.error)
-        return
-    _draw(found)
+    elif source.texts is None:
+        _draw(seen)
+    else:
+        st.caption(head(seen.count, listed=False))
+        if seen.problems:
+            st.text(problem_lines(seen.problems))
+
+
+def found(source: PromptSource) -> Preview | None:
+    """What a source gives now; None where only the run reads it."""
+    if source.file is None:
+        return _cached(source, "") if source.texts is not None else None
+    path = _path(source)
+    if not path.is_file() or path.stat().st_size > LARGE_BYTES:
+        return None
+    return _cached(source, stamp(path))
+
+
+def _path(source: PromptSource) -> Path:
+    return runs.REPOSITORY / (source.file or "")
 
 
 def stamp(path: Path) -> str:
@@ -96,12 +104,12 @@ def _draw(found: Preview) -> None:
             st.text(problem_lines(found.problems))
 
 
-def head(count: int) -> str:
+def head(count: int, listed: bool = True) -> str:
     """How many there are, and how many of them show."""
-    said = figures.counted(count, "prompt")
-    return (
-        f"{said} will be asked; the first of them:" if count > SHOWN else f"{said} will be asked:"
-    )
+    said = f"{figures.counted(count, 'prompt')} will be asked"
+    if not listed:
+        return f"{said}."
+    return f"{said}; the first of them:" if count > SHOWN else f"{said}:"
 
 
 def problem_lines(problems: tuple[Problem, ...]) -> str:
@@ -114,5 +122,5 @@ def problem_lines(problems: tuple[Problem, ...]) -> str:
 def _line(problem: Problem) -> str:
     where = problem.where.removesuffix("$").rstrip(": ")
     place = f"{folders.shown(problem.file)}{f', {where}' if where else ''}"
-    said = f"{place}: {problem.reason.rstrip('.')}. {problem.hint.rstrip('.')}."
+    said = f"{place}: {problem.reason.rstrip('.')}. {labelled(problem.hint).rstrip('.')}."
     return visible.plain(said, 300)

@@ -7,7 +7,16 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.ui import folders, sample_fields, sample_files, sample_preview, sample_values
+from kl_core.formats.sampling_config import PromptSource
+from kl_core.store import runs
+from kl_core.ui import (
+    folders,
+    sample_fields,
+    sample_files,
+    sample_preview,
+    sample_values,
+    sample_words,
+)
 from kl_core.ui.endpoint_fields import Check
 from kl_core.ui.sample_fields import FIELDS
 from kl_core.ui.sample_place import WAYS, Place
@@ -30,9 +39,38 @@ def section(place: Place, check: Check) -> None:
     with st.expander("Which of them, and a system message"):
         _which(place.way, check)
         sample_fields.area("system", "System message", height=68, placeholder="none")
-    named = {"write": "texts", "file": "file", "dataset": "dataset"}[place.way]
-    source = sample_files.prompts(sample_values.prompts_of(place.way, FIELDS.values()))
-    sample_preview.show(source, check().get(named) or check().get("max_chars"))
+    place.file, place.field = (FIELDS.values().get(name) for name in ("file", "field"))
+    wrong = check()
+    if not any(name in wrong for name in ("texts", "file", "field", "dataset", "max_chars")):
+        sample_preview.show(_source(place.way))
+
+
+def _source(way: str) -> PromptSource:
+    return sample_files.prompts(sample_values.prompts_of(way, FIELDS.values()))
+
+
+def problems(way: str) -> dict[str, str]:
+    """Field → why the prompts cannot be read with it, as far as their file tells now."""
+    source = _source(way)
+    found = sample_preview.found(source)
+    if found is None or not found.error:
+        return {}
+    said = found.error.removeprefix(f"{runs.REPOSITORY / (source.file or '')}: ")
+    said = said.removeprefix("prompts.texts: ").removeprefix("prompts.field: ")
+    if way == "write":
+        return {"texts": sample_words.labelled(said)}
+    of_field = "prompts.field" in found.error or "without a usable prompt" in said
+    return {"field" if of_field else "file": sample_words.labelled(said)}
+
+
+def remembered(place: Place) -> None:
+    """Put what the address names into the form; to be called before the fields are drawn."""
+    if not place.fresh:
+        return
+    place.fresh = False
+    for name, value in (("file", place.file), ("field", place.field)):
+        if value and place.way == "file":
+            sample_fields.put(name, value)
 
 
 def _way(place: Place) -> None:
@@ -57,8 +95,10 @@ def _write(check: Check) -> None:
     several = bool(FIELDS.values().get("several"))
     parted = f"parted by lines of {sample_values.SEPARATOR}" if several else "one a line"
     sample_fields.area(
-        "texts", f"Prompts, {parted}", height=150, placeholder="What is the capital of Merrow?"
+        "texts", f"Prompts, {parted}", height=184, placeholder="What is the capital of Merrow?"
     )
+    if FIELDS.values().get("texts"):
+        FIELDS.fault("texts", check)
     FIELDS.tick("several", "Prompts of several lines, with a line of three hyphens between two")
 
 
@@ -103,6 +143,8 @@ def _field(check: Check) -> None:
         help="Where the prompt is in each record, such as conversation[0].content; text files "
         "have none.",
     )
+    if not FIELDS.values().get("field"):  # the default may not be there
+        FIELDS.fault("field", check)
 
 
 def _dataset(check: Check) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from typing import Any
 
@@ -69,12 +70,24 @@ def _read(place: Place, file: Any, fill: Fill) -> str:
     """Fill the form; why that could not be done, or nothing."""
     if file.size > LIMIT_BYTES:
         return f"{file.name} is larger than {LIMIT_BYTES // 1_000_000} MB, too long for a form"
+    data = file.getvalue()
+    if not _is_text(data):
+        return f"{file.name} is not a text file"
     try:
-        config = sampling_config.parse_config(file.getvalue(), file.name)
+        config = sampling_config.parse_config(data, file.name)
         fill(place, *sample_values.values_of(config))
     except KLExplorerError as error:
         return str(error)
     return ""
+
+
+def _is_text(data: bytes) -> bool:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def kept() -> None:

@@ -200,7 +200,9 @@ def test_a_context_given_up_keeps_its_reason_and_the_rest_goes_on(retry, calls, 
     """For good in the journal, or to be asked again by a resumed run."""
     bad = context(5).key
     settings = PoolSettings(5, max_retries=3, base_s=0.001, tick_s=0.02)
-    fake = Fake(lambda key, _: CallError("k", "a reason", retry, None, 3, 2) if key == bad else None)
+    fake = Fake(
+        lambda key, _: CallError("k", "a reason", retry, None, 3, 2) if key == bad else None
+    )
     pool, finished, store = run(fake, parts(range(20), 20), settings=settings)
     ((_, failed),) = finished
     assert set(failed) == {bad}
