@@ -19,6 +19,7 @@ from kl_core.ui import (
     problems,
     progress,
     sample,
+    score_offer,
     shared,
     state,
     style,
@@ -107,7 +108,7 @@ else:
     with measure_column:
         measure = inputs.measure_picker(place, summary)
     if summary.get("measure") is None:
-        inputs.offer_scoring(info, summary)
+        score_offer.show(info, summary, place)
     explore_view.show(info, summary, measure, place, export_column)
 state.finish(place)
 if missing := state.missing(place):

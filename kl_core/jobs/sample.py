@@ -130,7 +130,8 @@ class _Sample:
     def _refuse_where_nobody_answers(self) -> None:
         """End a run of which no model can be asked."""
         if all(by.failed for by in self.models):
-            raise ModelError(_sentence(self.models))
+            passing = all(by.passing for by in self.models)
+            raise (RunError if passing else ModelError)(_sentence(self.models))
 
     def _refuse_if_some_failed(self) -> None:
         failed = [by for by in self.models if by.failed]

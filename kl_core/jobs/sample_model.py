@@ -50,6 +50,7 @@ class SampledBy:
         named: what files call the model.
         tickets: of its prompts, those finished in earlier starts left out.
         failed: why it cannot be asked (any more), "" while it can.
+        passing: that may pass, such as a server that does not answer at present.
         latency_s: how long a call takes.
         scale: tokens the server counts for one that is guessed.
         known_good: a question that was answered.
@@ -64,6 +65,7 @@ class SampledBy:
     price: Price = UNKNOWN
     tickets: list[Ticket] = field(default_factory=list)
     failed: str = ""
+    passing: bool = False
     latency_s: float = 0.0
     scale: float = 1.0
     known_good: SampleQuestion | None = None

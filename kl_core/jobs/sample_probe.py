@@ -130,7 +130,7 @@ def _note_failure(by: SampledBy, error: CallError, told: dict[str, dict[str, obj
         reason = f"{by.place.name} does not answer: start the server there first"
     elif error.kind in ("connection", "timeout"):
         reason = f"{by.place.name} cannot be reached: {reason}; check the network"
-    by.failed = reason
+    by.failed, by.passing = reason, error.retry == "again"
 
 
 def _oddities(by: SampledBy, question: SampleQuestion, answer: Answer) -> list[str]:

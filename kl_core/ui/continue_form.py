@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from kl_core.formats.sampling_config import JUDGE_TEMPLATE, JudgeConfig, SamplingConfig
-from kl_core.ui import continue_sides, endpoint_keys, markup, visible
+from kl_core.ui import continue_sides, endpoint_form, endpoint_keys, visible
 from kl_core.ui.continue_files import LABELS
 from kl_core.ui.continue_sides import WHERE
 from kl_core.ui.endpoint_fields import Fields, wrong
@@ -16,6 +16,8 @@ from kl_core.ui.endpoint_fields import Fields, wrong
 FIELDS = Fields("continue")
 JUDGE = Fields("continue_judge")
 SAMPLES, MAX_TOKENS, TEMPERATURE = 3, 40, 1.0
+MOST = 20
+"""Continuations of each model that one try may ask for."""
 _BLANKS = ("{prompt}", "{prefix}", "{a}", "{b}")
 
 
@@ -29,14 +31,14 @@ def form(names: list[str], params: dict[str, Any]) -> list[str]:
     Returns:
         Sentences on what has to be done before it can start.
     """
-    _how_much()
-    missing = []
+    missing = _how_much()
     sides = st.columns(2, gap="medium") if len(names) > 1 else [st.container()]
     for number, (column, name) in enumerate(zip(sides, names, strict=True)):
         with column:
             st.text(f"Model {number + 1}: {visible.plain(name, 60)}")
             fields = side(name, number, params)
-            missing += [f"for model {number + 1}, {said}" for said in _place(fields).values()]
+            wrongs = _place(fields, name).values()
+            missing += [f"for model {number + 1}, {said}" for said in wrongs]
     if len(names) > 1:
         missing += [f"for the judge, {said}" for said in _judge()]
     return missing
@@ -76,38 +78,62 @@ def _temperature(value: float | None) -> float:
     return TEMPERATURE if value is None else float(value)
 
 
-def _how_much() -> None:
+def _how_much() -> list[str]:
+    """The numbers; returns what is wrong with them."""
     left, middle, right = st.columns(3)
     with left:
-        FIELDS.number("samples", "Continuations", 1, 20, placeholder=str(SAMPLES), step=1)
+        help_ = f"Of each model, {MOST} at most."
+        FIELDS.number("samples", "Continuations", 1, placeholder=str(SAMPLES), step=1, help=help_)
     with middle:
         FIELDS.number("max_tokens", "Tokens at most", 1, 4096, placeholder=str(MAX_TOKENS), step=1)
     with right:
         FIELDS.number(
             "temperature", "Temperature", 0.0, 2.0, placeholder=f"{TEMPERATURE:g}", step=0.1
         )
+    if (FIELDS.values().get("samples") or 0) <= MOST:
+        return []
+    problem = f"ask for {MOST} continuations of each model at most"
+    wrong(problem)
+    return [problem]
 
 
-def _place(fields: Fields) -> dict[str, str]:
-    """Where one model is asked; returns what is wrong there."""
+def _place(fields: Fields, name: str = "") -> dict[str, str]:
+    """Where one model is asked; returns what is wrong there.
+
+    Args:
+        name: of the model, as the run names it.
+    """
 
     def check() -> dict[str, str]:
         return continue_sides.problems(fields.values())
 
     where = _where(fields)
+    _rename(fields, where, name)
     label = {"local": "Folder, or hub id", "openai": "Its name there", "gemini": "Its name there"}
     fields.text("name", label[where], check)
     if where == "openai":
-        fields.text("base_url", "Base URL", check, placeholder="https://openrouter.ai/api/v1")
+        fields.text("base_url", "Base URL", check, placeholder="https://host/v1")
         usual = endpoint_keys.usual(fields.values().get("base_url"))
         fields.text("key_env", "Variable with the key", check, placeholder=usual or "none is sent")
-        base_url, key_env = (fields.values().get(name) for name in ("base_url", "key_env"))
-        said = endpoint_keys.sentence(base_url, key_env)
-        if said and (key_env or endpoint_keys.usual(base_url)):
-            st.caption(markup.inert(said))
+        if not fields.values().get("key_env") and fields.values().get("base_url"):
+            fields.fault("key_env", check)
+        endpoint_form.key_line(fields)
     elif where == "gemini":
         fields.text("project_id", "Google Cloud project", check, placeholder="none: Developer API")
     return check()
+
+
+def _rename(fields: Fields, where: str, name: str) -> None:
+    """Each place keeps its own name of the model: what was typed there, else the run's."""
+    values = fields.values()
+    before, names = values.get("named_at"), values.setdefault("names", {})
+    values["named_at"] = where
+    if before is None or before == where:
+        return
+    names[before] = values.get("name")
+    new = names.get(where) or continue_sides.name_at(where, name)
+    values["name"] = new or None
+    st.session_state[fields.key("name")] = new
 
 
 def _where(fields: Fields) -> str:

@@ -40,6 +40,15 @@ def guess(name: str, params: Values, second: bool) -> dict[str, Any]:
     return {"where": "local", "name": shipped(name)} if shipped(name) else _server(name)
 
 
+def name_at(where: str, name: str) -> str:
+    """What a model of the run is called there: a folder of this machine is no name for a server.
+
+    Args:
+        name: of the model, as the run names it; empty for one that the run does not know.
+    """
+    return (shipped(name) or "") if where == "local" else name
+
+
 def shipped(name: str) -> str | None:
     """The folder of a sample model of that name, as typed from the repository; None without."""
     folder = runs.REPOSITORY / "sample_data" / "models"
@@ -83,7 +92,9 @@ def problems(values: Values) -> dict[str, str]:
     if where == "openai":
         url = values.get("base_url") or ""
         found["base_url"] = (
-            endpoint_settings.url_problem(url) if url else "type the server's base URL"
+            endpoint_settings.url_problem(url, values.get("key_env"))
+            if url
+            else "type the server's base URL"
         )
         found["key_env"] = endpoint_keys.problem(url, values.get("key_env"))
     if where == "gemini":

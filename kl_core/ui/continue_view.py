@@ -27,6 +27,7 @@ from kl_core.ui import (
 from kl_core.ui.continue_files import Try
 from kl_core.ui.continue_spot import Spot, spot
 from kl_core.ui.gemini_money import label, money
+from kl_core.ui.markup import inert
 
 _AGAIN, _SAID, _LAST = "continue_again", "continue_said", "continue_last"
 ONE_SIDE = (
@@ -74,7 +75,8 @@ def _inside(run_dir: Path, here: Spot, names: list[str]) -> None:
     params = _params(run_dir)
     missing = continue_form.form(names, params)
     if missing:
-        st.text(f"First: {'; '.join(missing)}.")
+        said_first = inert(f"First: {'; '.join(missing)}.")
+        st.markdown(f":orange[:material/warning:] {said_first}")
     with st.container(horizontal=True):
         st.button(
             "Start",
@@ -133,12 +135,12 @@ def _try(found: Try, here: Spot) -> None:
     plan = spending.read_plan(found.run_dir)
     if status.state == "waiting":
         _ask(found, plan)
-    elif status.state != "done":
-        progress.card(found.run_dir, "continue", compact=True)
     if status.active:
         st.fragment(_results, run_every=progress.POLL_S)(found, here)
     else:
         _results(found, here)
+    if status.state not in ("waiting", "done"):
+        progress.card(found.run_dir, "continue", compact=True)
     if status.active:  # the progress unfolds the command
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -190,7 +192,7 @@ def _results(found: Try, here: Spot) -> None:
     wanted = found.samples * len(found.names)
     of = f"{have} of {wanted}" if have < wanted else f"{have}"
     st.caption(
-        f"{of} continuations at temperature {found.temperature:g}. The first token that differs "
+        f"{of} continuations at temperature {found.temperature:g}, equal ones once. The first token that differs "
         "from the saved response is marked; ln p is the natural log-probability under the model "
         "that said it."
     )

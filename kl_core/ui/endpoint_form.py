@@ -80,7 +80,19 @@ def _server() -> None:
         help="The variable's name. The key itself stays in the environment: it is never typed "
         "here, written down or shown.",
     )
-    if said := endpoint_keys.sentence(set_to, FIELDS.values().get("key_env")):
+    if not FIELDS.values().get("key_env"):  # one that was typed has had its sentence
+        FIELDS.fault("key_env", _check)
+    key_line(FIELDS)
+
+
+def key_line(fields: Fields) -> None:
+    """What is sent as a key, and that plain http to another machine hides nothing."""
+    base_url, key_env = (fields.values().get(name) for name in ("base_url", "key_env"))
+    said = endpoint_keys.sentence(base_url, key_env)
+    host = endpoint_settings.unencrypted(base_url)
+    if said and host:
+        said += f" Responses travel unencrypted to {host}, as the address is http."
+    if said:
         st.caption(markup.inert(said))
 
 
@@ -109,7 +121,7 @@ def _tokenizer() -> None:
     )
     st.caption(
         "vLLM and SGLang take token ids, so model 2's tokenizer has to be here; its weights do "
-        "not. An echo server can do without."
+        "not. An echo server can do without where prompts are raw text (More options)."
     )
 
 

@@ -27,8 +27,13 @@ _REFUSED = (
     "The server did not pass the probe, and nothing else was asked. Change the settings, or probe "
     "again."
 )
+_STUMBLED = (
+    "The app itself met an error that it did not expect, and nothing else was asked. The log below "
+    "says where; probe again, or change the settings."
+)
 _BROKEN_OFF = "The probe was cancelled, and nothing else was asked."
 _NO_PLAN = "The plan of this run cannot be read; change the settings, and probe again."
+_UNEXPECTED = "unexpected "  # begins the worker's sentence on an error that it does not know
 _KINDS = {
     "vllm": "by vLLM",
     "sglang": "by SGLang",
@@ -43,7 +48,7 @@ def show(run_dir: Path, place: Place) -> None:
     options = options_of(run_dir)
     st.text(heading(options))
     if said := found_line(run_dir):
-        st.caption(said)
+        st.text(said)
     status, plan = launch.status(run_dir), spending.read_plan(run_dir)
     kept = progress.kept(run_dir)
     if status.state == "waiting" and plan is not None:
@@ -52,7 +57,9 @@ def show(run_dir: Path, place: Place) -> None:
             _open(run_dir, primary=False)
         return
     early = not (kept or spending.is_confirmed(run_dir))
-    progress.card(run_dir, "endpoint", said=_instead(status.state, early))
+    progress.card(
+        run_dir, "endpoint", said=_instead(status, early), words=endpoint_settings.in_labels
+    )
     if plan is not None and (spending.is_confirmed(run_dir) or not early):
         with st.expander("The plan of the last start"):
             local = gemini_demo.is_local(run_dir)
@@ -67,11 +74,12 @@ def show(run_dir: Path, place: Place) -> None:
         _change(place, options, ended=status.state == "done", primary=refused)
 
 
-def _instead(state: runs.State, early: bool) -> str:
+def _instead(status: runs.Status, early: bool) -> str:
     """A headline for a run that ended before anything was spent; empty for all others."""
-    if state == "waiting":
+    if status.state == "waiting":
         return _NO_PLAN
-    return {"failed": _REFUSED, "cancelled": _BROKEN_OFF}.get(state, "") if early else ""
+    refused = _STUMBLED if status.error.startswith(_UNEXPECTED) else _REFUSED
+    return {"failed": refused, "cancelled": _BROKEN_OFF}.get(status.state, "") if early else ""
 
 
 def _look(run_dir: Path) -> None:
@@ -102,7 +110,7 @@ def heading(options: dict[str, Any]) -> str:
 
 
 def found_line(run_dir: Path) -> str:
-    """Where the run asks, and what the probe found there; the address as code, which is inert."""
+    """Where the run asks, and what the probe found there; for st.text, which makes no link."""
     try:
         found = runs.read_params(run_dir).get("identity2")
     except KLExplorerError:
@@ -115,7 +123,7 @@ def found_line(run_dir: Path) -> str:
     said = f"Scored {kind} at" if kind else "Asks"
     local = gemini_demo.is_local(run_dir)
     where = ", on this machine: nothing is charged, nothing leaves it" if local else ""
-    return f"{said} `{address.replace('`', '')}`{where}."
+    return f"{said} {address}{where}."
 
 
 def _open(run_dir: Path, primary: bool) -> None:

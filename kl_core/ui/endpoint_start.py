@@ -47,7 +47,7 @@ def show(place: Place, folder: Path | None) -> None:
         said = markup.inert(f"First: {'; '.join(missing)}.")
         st.markdown(f":orange[:material/warning:] {said}")
     st.button(
-        "Start",
+        "Probe and estimate",
         type="primary",
         disabled=bool(missing),
         key="endpoint_start",

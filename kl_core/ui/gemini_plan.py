@@ -131,7 +131,12 @@ def _time(plan: CallPlan) -> tuple[str, str, str]:
         f"At best: {plan.max_concurrent} calls under way{latency}; a busy machine, a rate limit or "
         "a slow server makes it longer."
     )
-    return "Time", f"{figures.duration(plan.seconds)} or more", said
+    short_one = plan.seconds < 1
+    return (
+        "Time",
+        "less than a second" if short_one else f"{figures.duration(plan.seconds)} or more",
+        said,
+    )
 
 
 def short(number: int) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.jobs import launch
 from kl_core.store.runs import RunInfo
 from kl_core.ui import estimates, figures, shared
 from kl_core.ui.state import Explore
@@ -65,8 +64,8 @@ def run_label(info: RunInfo, sample: bool = False, twin: bool = False) -> str:
     Args:
         twin: another run reads the same, so the short id stands last.
     """
-    names = [figures.model_name(name) for name in (info.model1, info.model2) if name]
-    models = " → ".join(figures.shortened(name, 20) for name in names)
+    names = [name for name in (models1(info), figures.model_name(info.model2)) if name]
+    models = " → ".join(figures.shortened(name, 20 if info.model2 else 40) for name in names)
     kind = "sample" if sample else shared.kind(info.kind, info.request)
     title = "" if len(names) == 2 or sample else figures.one_line(info.title, 44)
     state = "" if info.state == "done" else info.state
@@ -83,6 +82,16 @@ def run_label(info: RunInfo, sample: bool = False, twin: bool = False) -> str:
     else:
         parts = [*what, state, when, kind]
     return " · ".join(word for word in (*parts, short) if word)
+
+
+def models1(info: RunInfo) -> str:
+    """Who wrote a run's responses; of a run that sampled from several models, each by name."""
+    config = info.request.get("config")
+    models = config.get("models") if isinstance(config, dict) else None
+    named = [each.get("name") for each in models or () if isinstance(each, dict)]
+    if info.kind != "sample" or not named or not all(isinstance(name, str) for name in named):
+        return figures.model_name(info.model1)
+    return ", ".join(figures.model_name(name) for name in named)
 
 
 _VIEWS = {None: "Prompts", "tokens": "Tokens", "charts": "Charts"}
@@ -140,30 +149,3 @@ def folder_for_scoring(info: RunInfo) -> str | None:
     """The folder a raw run was imported from, if it is still there."""
     folder = info.request.get("input_dir")
     return folder if isinstance(folder, str) and Path(folder).exists() else None
-
-
-def offer_scoring(info: RunInfo, summary: dict[str, Any]) -> None:
-    """Raw responses: say what is missing, and lead to what adds it."""
-    if not summary.get("tokens"):
-        _offer_compare(info)
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            "These responses come from one model, so the text shows its surprisal; a second "
-            "model adds the divergence.",
-            width="content",
-        )
-        folder = folder_for_scoring(info)
-        if st.button("Score these", key="score_these", type="primary"):
-            st.switch_page("pages/score.py", query_params={"input": folder} if folder else {})
-
-
-def _offer_compare(info: RunInfo) -> None:
-    """No response has log-probabilities: only what works from the text can help."""
-    st.caption(
-        "No response of this run came with log-probabilities, so there is nothing to measure "
-        "yet. Two local models can still be compared on the text, from a terminal:"
-    )
-    folder = folder_for_scoring(info) or "FOLDER"
-    options = {"input_dir": folder, "model1": "MODEL_1", "model2": "MODEL_2"}
-    st.code(launch.command_line("compare", options), language=None, wrap_lines=True)

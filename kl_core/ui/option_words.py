@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-_BEFORE = r"(?<![\w./`'\"-])"
+_BEFORE = r"(?<![\w./`'\"?&-])"
 _AFTER = r"(?![\w-]|\.\w)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,20 +32,28 @@ _SENTENCES = {
 }
 
 
-def card(run_dir: Path, key: str, what: str = "", said: str = "", compact: bool = False) -> Status:
+def card(
+    run_dir: Path,
+    key: str,
+    what: str = "",
+    said: str = "",
+    compact: bool = False,
+    words: Callable[[str], str] = str,
+) -> Status:
     """Draw the card; it refreshes itself while the run works and reruns the page at the end.
 
     Args:
         what: a line on what this run is, shown while it works.
         said: a headline for a run at rest, instead of its own.
         compact: one line with the details folded, above something that matters more.
+        words: turns an error's sentence into the words of the page's form.
     """
     status = launch.status(run_dir)
     if status.active:
         poll_s = POLL_IMPORT_S if "-import-" in run_dir.name else POLL_S
         st.fragment(_live, run_every=poll_s)(run_dir, key, what, compact)
     else:
-        draw(run_dir, status, key, said=said, compact=compact)
+        draw(run_dir, status, key, said=said, compact=compact, words=words)
     return status
 
 
@@ -67,6 +76,7 @@ def draw(
     what: str = "",
     said: str = "",
     compact: bool = False,
+    words: Callable[[str], str] = str,
 ) -> None:
     """Draw the card as of now, without refreshing it."""
     if compact:
@@ -82,7 +92,7 @@ def draw(
             st.caption(inert(detail))
         gemini_calls.show(run_dir, status)
         if status.error:
-            st.text(status.error)
+            st.text(words(status.error))
         _buttons(run_dir, status, key, plan=not said)
         with st.expander("Command and log", expanded=_unexplained(status)):
             _what_ran(run_dir)

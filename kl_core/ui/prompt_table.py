@@ -43,7 +43,7 @@ def show(
     )
     if place.prompt is None:
         place.choose_prompt(table["prompt_id"][0].as_py())
-    table = _with_intervals(table)
+    table = _with_models(_with_intervals(table), queries.models1(cached.cursor(run_dir)))
     key = f"prompts_{run_dir.name}_{_order_key(request)}_{offset}"
     columns = columns_shown(request, table)
     config = _config(request, _largest(run_dir, request), summary, columns)
@@ -102,6 +102,16 @@ def _with_intervals(table: pa.Table) -> pa.Table:
     return table.append_column("asked", pa.array(shares, pa.float64()))
 
 
+def _with_models(table: pa.Table, names: list[str]) -> pa.Table:
+    """The same with a text `model`, empty where all responses come from one model."""
+    several = len(names) > 1
+    shown = [
+        figures.shortened(figures.model_name(name), 22) if several else ""
+        for name in table["model1"].to_pylist()
+    ]
+    return table.append_column("model", pa.array(shown, pa.string()))
+
+
 def _share_asked(row: dict[str, Any]) -> float | None:
     """Of the positions that could be asked; without an estimate of those with a value or not."""
     if row["est_of"]:
@@ -121,13 +131,21 @@ def _marked(table: pa.Table, rows: list[int]) -> Any:
         styles.loc[rows] = f"background-color: {TINT}"
         return styles
 
+    # the first column is the leading figure, whose bar needs the number
+    texts = [name for name in _AS_TEXT if name in frame.columns[1:]]
+    for name in texts:
+        frame[name] = [_PRINTED[_kind(name)](value) for value in table[name].to_pylist()]
     styled: Any = frame.style.apply(tint, axis=None)
     for name in frame.columns:
-        kind = FIGURES[name].kind if name in FIGURES else ""
-        kind = {"max_kl": "narrow", "asked": "share"}.get(name, kind)
-        if kind in _PRINTED:
+        if name not in texts and (kind := _kind(name)) in _PRINTED:
             styled = styled.format(_PRINTED[kind], subset=[name])
     return styled
+
+
+def _kind(column: str) -> str:
+    if column == "asked":
+        return "share"
+    return FIGURES[column].kind if column in FIGURES else ""
 
 
 def _whole_percent(share: float | None) -> str:
@@ -137,9 +155,9 @@ def _whole_percent(share: float | None) -> str:
     return "100 %" if share >= 1 else f"{min(round(100 * share), 99)} %"
 
 
+_AS_TEXT = ("max_kl", "coverage", "asked")
 _PRINTED = {
     "nats": figures.nats,
-    "narrow": figures.narrow,
     "ratio": figures.nats,
     "share": _whole_percent,
 }
@@ -155,12 +173,16 @@ def columns_shown(request: TableRequest, table: pa.Table) -> list[str]:
     second = [name for name in ("max_kl",) if scored and name != request.lead]
     if request.estimated:
         second = ["interval"] if request.lead in _WITH_INTERVAL else second
-        return [request.lead, *second, "spark", "prompt", "asked"]
+        models = ["model"] if any(table["model"].to_pylist()) else []
+        return [request.lead, *second, "spark", "prompt", *models, "asked"]
     partly = any(share is None or share < 1 for share in table["coverage"].to_pylist())
-    tail = (["coverage"] if partly else []) if scored else ["with_logprobs"]
+    models = ["model"] if any(table["model"].to_pylist()) else []
+    usable = table["with_logprobs"].to_pylist() != table["n_responses"].to_pylist()
+    raw = ["with_logprobs"] if usable or not models else []  # the same twice, where room is short
+    tail = (["coverage"] if partly else []) if scored else raw
     tail = [name for name in tail if name != request.lead]
     count = [] if request.lead == "n_responses" else ["n_responses"]
-    return [request.lead, *second, "spark", "prompt", *count, *tail]
+    return [request.lead, *second, "spark", "prompt", *models, *count, *tail]
 
 
 _WITH_INTERVAL = ("mean_kl", "est_low", "se_kl")
@@ -173,11 +195,10 @@ def _config(
     known = FIGURES | table_request.figures_of(summary)
     scale = "surprisal_scale_max" if request.measure is None else "kl_scale_max"
     columns: dict[str, Any] = {
-        "max_kl": number("max", width=50, help=known["max_kl"].help),
+        "max_kl": _figure("max", 64, known["max_kl"].help),
         "interval": config.TextColumn("95 %", width=98, help=f"{estimates.INTERVAL_HELP}, nats"),
-        "asked": number(
-            "asked", width=48, help="Share of the positions at which model 2 was asked"
-        ),
+        "asked": _figure("asked", 48, "Share of the positions at which model 2 was asked"),
+        "model": config.TextColumn("model", width=92, help="The model that wrote the responses"),
         "spark": config.LineChartColumn(
             "positions",
             width=74,
@@ -185,17 +206,22 @@ def _config(
             y_min=0,
             y_max=float(summary.get(scale) or 1.0),
             help="KL (surprisal for raw responses) along the most divergent response; "
-            "one scale for all rows",
+            "one scale for all rows; positions without a value are left out",
         ),
         "prompt": config.TextColumn("prompt"),
         "n_responses": number("resp.", width=40, help=known["n_responses"].help),
         "with_logprobs": number("usable", width=52, help="Responses with log-probabilities"),
-        "coverage": number("cov.", width=48, help=known["coverage"].help),
+        "coverage": _figure("cov.", 48, known["coverage"].help),
         request.lead: _lead(request.lead, known[request.lead], top, request.estimated),
     }
     used = sum(columns[name]["width"] for name in shown if name != "prompt")
     columns["prompt"]["width"] = max(_TABLE_PX - used, _PROMPT_PX)
     return columns
+
+
+def _figure(label: str, width: int, help_: str) -> Any:
+    """A column of ready texts: a number's cell would read None where there is no value."""
+    return st.column_config.TextColumn(label, width=width, help=help_, alignment="right")
 
 
 def _lead(name: str, figure: Figure, top: float, estimated: bool = False) -> Any:

@@ -15,9 +15,15 @@ from kl_core.ui.token_data import MeasureName
 Row = dict[str, Any]
 
 
-def label(row: Row, total: int) -> str:
-    """One line for the picker: number, mean, provider, or that it cannot be scored."""
+def label(row: Row, total: int, several: bool = False) -> str:
+    """One line for the picker: number, mean, provider, or that it cannot be scored.
+
+    Args:
+        several: the run's responses come from several models, so each is named.
+    """
     parts = [f"Response {row['slot'] + 1} of {total}"]
+    if several and row["model1"]:
+        parts.append(figures.shortened(figures.one_line(figures.model_name(row["model1"])), 20))
     if row["mean_kl"] is not None:
         about = "≈ " if estimates.is_one(row) else ""
         parts.append(f"KL {about}{figures.nats(row['mean_kl'])}")

@@ -40,6 +40,7 @@ def choose(run_dir: Path, place: Explore) -> Row | None:
     if place.response not in by_slot:
         place.not_here("response")
         place.choose_response(most_divergent(rows))
+    several = len(queries.models1(cached.cursor(run_dir))) > 1
     key = f"pick_response_{run_dir.name}_{place.prompt}"
     if st.session_state.get(key) != place.response:
         st.session_state[key] = place.response
@@ -53,7 +54,7 @@ def choose(run_dir: Path, place: Explore) -> Row | None:
         key=key,
         on_change=chosen,
         label_visibility="collapsed",
-        format_func=lambda slot: response_text.label(by_slot[slot], len(rows)),
+        format_func=lambda slot: response_text.label(by_slot[slot], len(rows), several),
     )
     return by_slot[st.session_state[key]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from kl_core.formats import sampling_config
 from kl_core.formats.sampling_config import SamplingConfig
 from kl_core.store import runs
 from kl_core.store.sampled import SampledModel
-from kl_core.ui import figures, folders, gemini_settings, progress, visible
+from kl_core.ui import endpoint_keys, figures, folders, gemini_settings, progress, visible
 from kl_core.ui.sample_form import RUN_OPTIONS
 
 _FLAGS = ("overwrite",)
@@ -125,6 +126,38 @@ def all_local(config: SamplingConfig | None) -> bool:
         return False
     return all(
         model.api == "local" or gemini_settings.is_loopback(model.base_url or "")
+        for model in config.models
+    )
+
+
+def names(asked: Asked, models: Sequence[SampledModel]) -> list[str]:
+    """Every name by which the run's worker may call one of its models."""
+    found = [(model.name, model.folder) for model in models]
+    for model in asked.config.models if asked.config is not None else ():
+        found.append((model.name, model.folder))
+        if model.api == "local":
+            found.append((Path(model.name).name, model.folder))
+    return [said for name, folder in found for said in (name, f"{name} ({folder})")]
+
+
+def prompts_each(asked: Asked, models: Sequence[SampledModel]) -> int | None:
+    """How many prompts every model has; None where that is not known."""
+    config = asked.config
+    if config is None or len(config.models) != len(models):
+        return None
+    samples = [model.samples or config.samples for model in config.models]
+    found = {divmod(model.wanted, each) for model, each in zip(models, samples, strict=True)}
+    (prompts, rest) = next(iter(found), (0, 0))
+    return prompts if len(found) == 1 and prompts and not rest else None
+
+
+def any_provider(config: SamplingConfig | None) -> bool:
+    """Whether OpenRouter may choose the provider of a model that is asked for log-probabilities."""
+    return config is not None and any(
+        model.api == "openai"
+        and not model.providers
+        and endpoint_keys.usual(model.base_url) == "OPENROUTER_API_KEY"
+        and (config.top_logprobs if model.top_logprobs is None else model.top_logprobs)
         for model in config.models
     )
 

@@ -148,9 +148,17 @@ def _reasoning_and_providers(row: int, check: Check) -> None:
 def _key(row: int, check: Check) -> None:
     """Whether a key is there; a field left empty may still need one."""
     own = sample_values.of_row(FIELDS.values(), row)
-    if not own.get("key_env"):
-        FIELDS.fault(field(row, "key_env"), check)
-    said = endpoint_keys.sentence(sample_values.base_url(own), own.get("key_env"))
+    address, name = sample_values.base_url(own), own.get("key_env")
+    found, key = check(), field(row, "key_env")
+    said = endpoint_keys.sentence(address, name)
+    if (
+        not name
+        and key in found
+        and not sample_problems.said_before(row, "key_env", found, FIELDS.values())
+    ):
+        wrong(found[key])
+    elif not said and not name and (usual := endpoint_keys.usual(address)):
+        said = f"{usual} is not set yet; it holds the key of this server."
     if said:
         st.caption(markup.inert(said))
 
@@ -180,6 +188,8 @@ def _gemini(row: int, check: Check) -> None:
     own = sample_values.of_row(FIELDS.values(), row)
     if problem := sample_problems.model(own).get("key"):
         wrong(problem)
+        return
+    if not own.get("name"):
         return
     asked = {"base_url": own.get("base_url"), "project_id": own.get("project_id")}
     have = gemini_credentials.found()

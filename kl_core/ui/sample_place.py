@@ -68,7 +68,7 @@ def _as_address(place: Place) -> Address:
     if place.run is not None:
         return {"run": place.run}
     named = {"input": place.file, "field": place.field} if place.way == "file" else {}
-    return {"prompts": place.way} | {name: text for name, text in named.items() if text}
+    return {"prompts": place.way, **{name: text for name, text in named.items() if text}}
 
 
 _PAGE = PagePlace("sample", ("prompts", "input", "field", "run"), _parse, _as_address, _seen)

@@ -9,8 +9,9 @@ import streamlit as st
 
 from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
+from kl_core.store import sampled
 from kl_core.store.spending import CallPlan
-from kl_core.ui import figures, gemini_plan, sample_demo, visible
+from kl_core.ui import figures, gemini_plan, sample_asked, sample_demo, sample_words
 from kl_core.ui.gemini_money import about, label, money
 from kl_core.ui.sample_asked import Asked, all_local, named
 
@@ -21,6 +22,10 @@ _PRICED = (
     "what counts."
 )
 _TIMED = "From how long the check's answers took; a rate limit or a slow server makes it longer."
+_ANY_PROVIDER = (
+    "OpenRouter chooses a provider for each call, and log-probabilities depend on the provider: "
+    "those that give them can be pinned in the settings, in the model's field Providers."
+)
 _CSS = """<style>
 .st-key-sample_figures [data-testid="stMetricValue"] { font-size: 1.35rem;
   font-variant-numeric: tabular-nums }
@@ -39,9 +44,12 @@ def card(run_dir: Path, plan: CallPlan, asked: Asked, instead: Callable[[], None
     dollars = 0.0 if local else plan.cost
     with st.container(border=True, key="sample_plan"):
         st.text(head(plan))
-        show_figures(plan, local)
-        for said in plan.warnings:
-            st.text(visible.plain(f"Careful: {said}".rstrip(".") + ".", 700))
+        models = sampled.read_sampled(run_dir)
+        show_figures(plan, local, sample_asked.prompts_each(asked, models))
+        for said in sample_words.careful(plan.warnings, sample_asked.names(asked, models)):
+            st.text(said)
+        if plan.calls and sample_asked.any_provider(asked.config):
+            st.caption(_ANY_PROVIDER)
         unknown = dollars is None and plan.calls > 0
         agreed = not unknown or st.checkbox(
             "Start although it is not known what this costs",
@@ -70,13 +78,13 @@ def head(plan: CallPlan) -> str:
     return f"Ready to sample from {name}."
 
 
-def show_figures(plan: CallPlan, local: bool) -> None:
+def show_figures(plan: CallPlan, local: bool, prompts: int | None = None) -> None:
     """Responses, tokens, money and time in one line, and what they are counted over."""
     st.html(_CSS)
     with st.container(horizontal=True, key="sample_figures"):
         for name, value, said in facts(plan, local):
             st.metric(name, label(value), help=label(said), width="content")
-    st.caption(scope_line(plan))
+    st.caption(scope_line(plan, prompts))
 
 
 def facts(plan: CallPlan, local: bool) -> list[tuple[str, str, str]]:
@@ -102,12 +110,23 @@ def facts(plan: CallPlan, local: bool) -> list[tuple[str, str, str]]:
 
 
 def _time(plan: CallPlan) -> str:
+    if plan.calls and plan.seconds and round(plan.seconds) < 1:
+        return "less than a second"
     return f"{figures.duration(plan.seconds)} or more" if plan.seconds else figures.MISSING
 
 
-def scope_line(plan: CallPlan) -> str:
-    """What the calls are made for."""
-    parts = [figures.counted(plan.prompts, "file"), figures.counted(plan.responses, "response")]
+def scope_line(plan: CallPlan, prompts: int | None = None) -> str:
+    """What the calls are made for.
+
+    Args:
+        prompts: of each model; None where that is not known, or a part of them is done.
+    """
+    models = plan.model.count(", ") + 1
+    whole = prompts is not None and prompts * models == plan.prompts
+    parts = [figures.counted(plan.responses, "response")]
+    if whole:
+        said = f"{figures.counted(prompts, 'prompt')} × {figures.counted(models, 'model')}"
+        parts.insert(0, said)
     if plan.kept:
         parts.append(f"{figures.count(plan.kept)} answered already")
     return " · ".join(parts)

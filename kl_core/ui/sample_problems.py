@@ -35,14 +35,35 @@ def problems(way: str, values: Values) -> dict[str, str]:
 
 
 def listed(found: Mapping[str, str], values: Values) -> list[str]:
-    """The sentences as a list, each with the model it speaks of where there are several."""
+    """The sentences as a list, each once, with the models it speaks of where there are several."""
     rows = values.get("rows") or ()
-    places = {field(row, ""): f"model {place}: " for place, row in enumerate(rows, 1)}
-    said = []
+    places: dict[str, list[int]] = {}
     for name, text in found.items():
-        where = next((where for start, where in places.items() if name.startswith(start)), "")
-        said.append((where if len(rows) > 1 else "") + text)
-    return list(dict.fromkeys(said))
+        of = [n for n, row in enumerate(rows, 1) if name.startswith(field(row, ""))]
+        places.setdefault(text, []).extend(of)
+    return [_whose(of, len(rows)) + text for text, of in places.items()]
+
+
+def _whose(places: list[int], of: int) -> str:
+    """`models 1–3 and 6: `; empty where there is one model, or none is meant."""
+    if of < 2 or not places:
+        return ""
+    spans: list[list[int]] = []
+    for place in sorted(set(places)):
+        if spans and place == spans[-1][-1] + 1:
+            spans[-1].append(place)
+        else:
+            spans.append([place])
+    said = [f"{span[0]}–{span[-1]}" if len(span) > 1 else f"{span[0]}" for span in spans]
+    several = "s" if len(set(places)) > 1 else ""
+    return f"model{several} {' and '.join(filter(None, [', '.join(said[:-1]), said[-1]]))}: "
+
+
+def said_before(row: int, name: str, found: Mapping[str, str], values: Values) -> bool:
+    """Whether a model above has the same to say at the same field."""
+    rows = list(values.get("rows") or ())
+    above = rows[: rows.index(row)] if row in rows else []
+    return any(found.get(field(each, name)) == found.get(field(row, name)) for each in above)
 
 
 def _prompts(way: str, values: Values) -> dict[str, str | None]:
@@ -96,6 +117,10 @@ def model(own: Values) -> dict[str, str | None]:
         found |= _server(own)
     elif api == "gemini":
         found |= _gemini(own)
+    if not own.get("name"):  # whose key is missing is said when it is known who is asked
+        found = {each: text for each, text in found.items() if each != "key"}
+        if not endpoint_keys.name_problem(own.get("key_env")):
+            found.pop("key_env", None)
     return found
 
 
@@ -114,7 +139,12 @@ def _server(own: Values) -> dict[str, str | None]:
         return {"base_url": "type the address of the server, which mostly ends in /v1"}
     wrong = gemini_settings.url_problem(address)
     key = None if wrong else endpoint_keys.problem(address, own.get("key_env"))
-    return {"base_url": wrong, "key_env": key}
+    return {"base_url": wrong and _of_address(wrong), "key_env": key}
+
+
+def _of_address(problem: str) -> str:
+    """The same with the field's name, for the list below the form."""
+    return problem.replace("this is no address", "the base URL is no address", 1)
 
 
 def _gemini(own: Values) -> dict[str, str | None]:

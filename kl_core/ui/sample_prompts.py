@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 
 from kl_core.formats.sampling_config import PromptSource
-from kl_core.store import runs
 from kl_core.ui import (
     folders,
     sample_fields,
@@ -55,8 +54,9 @@ def problems(way: str) -> dict[str, str]:
     found = sample_preview.found(source)
     if found is None or not found.error:
         return {}
-    said = found.error.removeprefix(f"{runs.REPOSITORY / (source.file or '')}: ")
-    said = said.removeprefix("prompts.texts: ").removeprefix("prompts.field: ")
+    said = found.error
+    for start in (f"{Path(source.file or '')}: ", "prompts.texts: ", "prompts.field: "):
+        said = said.removeprefix(start)
     if way == "write":
         return {"texts": sample_words.labelled(said)}
     of_field = "prompts.field" in found.error or "without a usable prompt" in said

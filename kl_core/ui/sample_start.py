@@ -25,6 +25,7 @@ from kl_core.ui import (
     sample_problems,
     sample_prompts,
     sample_values,
+    sample_words,
     sample_yaml,
 )
 from kl_core.ui.sample_fields import FIELDS
@@ -43,10 +44,12 @@ def show(place: Place) -> None:
     st.html(_CSS)
     if place.missing:
         st.text(place.missing)
+    sample_prompts.remembered(place)
+    sample_fields.catch_up()  # a field above may speak of one below
     _above(place)
 
     def check() -> dict[str, str]:
-        return sample_problems.problems(place.way, FIELDS.values())
+        return _problems(place.way)
 
     sample_prompts.section(place, check)
     sample_models.section(check)
@@ -57,6 +60,13 @@ def show(place: Place) -> None:
     if not missing:
         sample_yaml.preview(config, options)
     _button(place, missing)
+
+
+def _problems(way: str) -> dict[str, str]:
+    """Field → why it cannot be used; what is in the prompts' file counts once it can be read."""
+    found = sample_problems.problems(way, FIELDS.values())
+    unread = any(name in found for name in ("texts", "file", "dataset", "max_chars"))
+    return found if unread else sample_prompts.problems(way) | found
 
 
 def _new_folder() -> str:
@@ -70,22 +80,17 @@ def _new_folder() -> str:
 def _wanted(place: Place) -> tuple[SamplingConfig, dict[str, Any], list[str]]:
     """(configuration, options of the command, what is missing) of the fields as they are."""
     values = FIELDS.values()
-    missing = sample_problems.listed(sample_problems.problems(place.way, values), values)
+    missing = sample_problems.listed(_problems(place.way), values)
     config = sample_values.config_of(place.way, values, st.session_state[_FOLDER])
     config = sample_files.settled(config)
     if not missing and (problem := sampling_config.problem_of(config, from_tokens=False)):
-        missing.append(problem)
+        missing.append(sample_words.labelled(problem))
     return config, sample_form.run_options(values), missing
 
 
 def _above(place: Place) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        demo = st.button(
-            "Try it on the demo server",
-            key="sample_demo",
-            help="A server on this machine that answers from two tiny models that ship with the "
-            "app. It needs no key and costs nothing.",
-        )
+        demo = st.button("Try it on the demo server", key="sample_demo")
         with st.popover("Load a YAML file", icon=":material/upload_file:"):
             sample_yaml.loader(place, fill)
     if demo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,18 +13,28 @@ from kl_core.ui.sample_asked import named
 
 _MOST = 12  # rows that show without scrolling
 _ROW_PX = 35
+_LOST = (
+    "Responses without log-probabilities cannot be scored by lists; two local models can still be "
+    "compared on their text."
+)
 
 
-def show(models: Sequence[SampledModel]) -> None:
-    """The table, and a sentence for each provider that gave no log-probabilities."""
-    widths = {"prompts": 68, "responses": 100, "kept from before": 116, "failed": 58}
+def show(models: Sequence[SampledModel], unasked: Collection[str] = ()) -> None:
+    """The table, and a sentence for each provider that gave no log-probabilities.
+
+    Args:
+        unasked: names of those that could not be asked; of twins with their folder in brackets.
+    """
+    rows = [row(model, not_asked(model, unasked)) for model in models]
+    failed = 58 if all(each["failed"][:1].isdigit() for each in rows) else 136
+    widths = {"prompts": 68, "responses": 100, "kept from before": 116, "failed": failed}
     columns = widths | {"without log-probabilities": 164}
     config: dict[str, Any] = {
         name: st.column_config.TextColumn(alignment="right", width=width)
         for name, width in columns.items()
     }
     st.dataframe(
-        [row(model) for model in models],
+        rows,
         hide_index=True,
         width="stretch",
         height=_ROW_PX * (min(_MOST, len(models)) + 1) + 3,
@@ -35,14 +45,20 @@ def show(models: Sequence[SampledModel]) -> None:
         st.text("\n".join(said))
 
 
-def row(model: SampledModel) -> dict[str, Any]:
+def not_asked(model: SampledModel, unasked: Collection[str]) -> bool:
+    """Whether it is one of these."""
+    return model.name in unasked or f"{model.name} ({model.folder})" in unasked
+
+
+def row(model: SampledModel, unasked: bool = False) -> dict[str, Any]:
     """One model's figures."""
+    ended = "ended early" if model.responses > model.kept else "could not be asked"
     return {
         "model": named(model.name, 34),  # as many as its column shows
         "prompts": figures.count(model.prompts),
         "responses": f"{figures.count(model.responses)} of {figures.count(model.wanted)}",
         "kept from before": figures.count(model.kept),
-        "failed": figures.count(model.failed),
+        "failed": ended if unasked else figures.count(model.failed),
         "without log-probabilities": figures.count(sum(model.without_logprobs.values())),
     }
 
@@ -56,7 +72,8 @@ def sentences(models: Sequence[SampledModel]) -> list[str]:
         if count
     ]
     found.sort(key=lambda each: (-each[0], each[2].name, each[1]))
-    return [_sentence(*each, several=len(models) > 1) for each in found]
+    said = [_sentence(*each, several=len(models) > 1) for each in found]
+    return [*said, _LOST] if said else []
 
 
 def _sentence(count: int, provider: str, model: SampledModel, several: bool) -> str:
@@ -67,5 +84,4 @@ def _sentence(count: int, provider: str, model: SampledModel, several: bool) -> 
     whose = f" of provider {named(provider)}" if provider else ""
     name = f"{named(model.name)}: " if several else ""
     kept = "it is kept" if count == 1 else "they are kept"
-    lost = f"came without log-probabilities; {kept} and cannot be scored."
-    return f"{name}{counts} {noun}{whose} {lost}"
+    return f"{name}{counts} {noun}{whose} came without log-probabilities; {kept}."

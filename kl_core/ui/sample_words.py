@@ -100,14 +100,19 @@ def lines(found: Sequence[Failure]) -> list[str]:
     for each in found:
         reason, own = _parted(each.reason)
         short = named(each.name)
-        alike = reason.replace(each.name, "\0")
+        alike = _with_name(reason, each, "\0")
         first = said.setdefault(alike, short)
-        why = "the same" if first != short else labelled(reason.replace(each.name, short))
+        why = "the same" if first != short else labelled(_with_name(reason, each, short))
         out.append(f"{short} {each.verb}: {why.rstrip('.')}.")
         if own:
-            words.setdefault(own.replace(each.name, "\0"), own.replace(each.name, short))
+            words.setdefault(_with_name(own, each, "\0"), _with_name(own, each, short))
     out += [f"The server says: {own.rstrip('.')}." for own in words.values()]
     return [visible.plain(line, 700) for line in out]
+
+
+def _with_name(text: str, failed: Failure, name: str) -> str:
+    """The text with another name in place of the model's."""
+    return re.sub(rf"(?<![\w-]){re.escape(failed.name)}(?![\w-])", lambda _: name, text)
 
 
 def error_text(error: str, names: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from tests import factories
 from tests.pages.conftest import opened, picker, texts
 from tests.ui import made_runs
 from tests.ui.made_calls import STATS
-from tests.ui.made_sampled import ADDRESS, PLAN, made
+from tests.ui.made_sampled import ADDRESS, MODELS, PLAN, made
 
 PAGE = "pages/sample.py"
 
@@ -79,7 +79,7 @@ def test_what_is_set_is_what_the_configuration_says() -> None:
     assert command.startswith("python -m kl_core sample --config sample.yaml")
     assert "--max-concurrent 9" in command and "--overwrite" in command
     assert "--timeout 30" in command and not button(app, "Probe and estimate").disabled
-    assert "2 prompts will be asked" in texts(app) and "Two <b>?</b>" in texts(app)
+    assert "2 prompts will be asked." in texts(app) and "Two <b>?</b>" not in texts(app)
 
 
 def test_models_are_added_and_removed_without_mixing_up_their_fields() -> None:
@@ -122,6 +122,51 @@ def test_a_key_is_named_and_never_shown_or_written(monkeypatch: pytest.MonkeyPat
     app.text_input(key="draw_m0.key_env").set_value("sk-or-typed-by-mistake").run()
     assert not app.code and button(app, "Probe and estimate").disabled
     assert "by-mistake" not in texts(app)
+
+
+def test_an_empty_page_asks_for_a_name_before_it_speaks_of_keys() -> None:
+    """No error greets the reader; of several models the missing variable is said once."""
+    app = opened(PAGE)
+    assert "OPENROUTER\\_API\\_KEY is not set yet" in texts(app)
+    assert ":red[" not in texts(app) and "set OPENROUTER" not in texts(app)
+    app.text_input(key="draw_m0.name").set_value("org/a").run()
+    button(app, "Add a model").click().run()
+    app.text_input(key="draw_m1.name").set_value("org/b").run()
+    said = texts(app)
+    assert "models 1–2: set OPENROUTER\\_API\\_KEY" in said
+    assert said.count(":red[") == 1 and "model 2: set" not in said
+
+
+def test_a_column_that_is_not_there_is_said_at_its_field_and_below(tmp_path: Path) -> None:
+    """With the columns there are, and without the option's name."""
+    path = tmp_path / "p.csv"
+    path.write_text("question,id\nWhat?,1\nWho?,2\n")
+    app = local(opened(PAGE, prompts="file"))
+    app.text_input(key="draw_file").set_value(str(path)).run()
+    said = texts(app)
+    columns = "t has no column 'prompt'; its columns are question, id: name one of them with"
+    assert f"I{columns} “Field of the prompt”" in said and f"First: i{columns}" in said
+    assert "prompts.field" not in said and button(app, "Probe and estimate").disabled
+    app.text_input(key="draw_field").set_value("question").run()
+    assert "2 prompts will be asked" in texts(app)
+    assert not button(app, "Probe and estimate").disabled
+
+
+def test_the_file_of_the_form_comes_back_with_the_address(tmp_path: Path) -> None:
+    """A reload of the browser has the address alone; other ways name no file."""
+    path = tmp_path / "p.csv"
+    path.write_text("question\nWhat?\n")
+    app = opened(PAGE, prompts="file")
+    app.text_input(key="draw_file").set_value(str(path))
+    app.text_input(key="draw_field").set_value("question").run()
+    address = dict(app.query_params)
+    assert address["input"] in (str(path), [str(path)])
+    again = opened(PAGE, prompts="file", input=str(path), field="question")
+    assert again.text_input(key="draw_file").value == str(path)
+    assert "1 prompt will be asked" in texts(again) and "1. What?" in texts(again)
+    picked = again.segmented_control if hasattr(again, "segmented_control") else again.button_group
+    picked[0].set_value("write").run()
+    assert "input" not in again.query_params
 
 
 def test_a_local_file_is_previewed_with_what_cannot_be_used(tmp_path: Path) -> None:
@@ -331,11 +376,30 @@ def test_a_finished_run_leads_on(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_failed_run_says_why_and_offers_both_ways_on(root: Path) -> None:
     """The worker's sentence as text, another try, and the settings."""
-    reason = "tiny-base could not be asked: <b>the key</b> was refused"
+    reason = "tiny-base could not be asked: <b>the key</b> was refused; check --base-url"
     app = opened(PAGE, run=made(root, "failed", plan=None, models=[], error=reason).name)
-    assert reason in texts(app) and "No model could be sampled" in texts(app)
+    assert reason.replace("--base-url", "Base URL") in texts(
+        app
+    ) and "No model could be sampled" in texts(app)
     assert "Change settings" in labels(app) and "Probe again" in labels(app)
     assert "Open in Explore" not in labels(app)
+
+
+def test_a_model_that_could_not_be_asked_is_marked_in_the_table(root: Path) -> None:
+    """It has not zero failures, and what the others brought is kept."""
+    none = replace(MODELS[1], prompts=0, responses=0, failed=0, without_logprobs={})
+    error = "tiny-tuned could not be asked: no; what came of the others is kept, and so on"
+    run_dir = made(root, "failed", confirmed=True, models=[MODELS[0], none], error=error)
+    app = opened(PAGE, run=run_dir.name)
+    assert list(app.dataframe[0].value["failed"]) == ["0", "could not be asked"]
+    assert "What came of the others is kept" in texts(app)
+
+
+def test_the_card_at_the_end_counts_responses_as_the_table_does(root: Path) -> None:
+    """Files of all models are neither prompts nor responses."""
+    run_dir = made(root, "done", confirmed=True, stage="done", done=12, total=12, unit="files")
+    said = texts(opened(PAGE, run=run_dir.name))
+    assert "35 of 36 responses" in said and "12 of 12" not in said
 
 
 def test_an_address_of_another_run_leads_to_the_form(root: Path) -> None:

@@ -163,6 +163,8 @@ def test_problems_name_the_field_and_in_a_list_the_model(
     assert "no prompt has at least 9" in found["max_chars"]
     assert "use https" in found["m4.base_url"] and "both prices" in found["m4.output_price"]
     assert "another model writes to the folder 'same'" in found["m4.label"]
+    both = {"m0.name": "type it", "m4.name": "type it", "texts": "write"}
+    assert sample_problems.listed(both, values) == ["models 1–2: type it", "write"]
     listed = sample_problems.listed(found, values)
     assert any(text.startswith("model 2: another model") for text in listed)
     assert sample_problems.problems("write", {})["rows"] == "add a model"
@@ -181,6 +183,7 @@ def test_a_file_that_is_no_configuration_leaves_the_form_alone() -> None:
 
     assert "c.yaml" in read("{nothing: [") and "c.yaml" in read("output_dir: x\nmodel: []\n")
     assert "too long" in read("x", 10**9) and not filled
+    assert read("a\0b") == "c.yaml is not a text file"
     good = SamplingConfig(output_dir="o", models=MODELS, prompts=SOURCES[3])
     assert read(sampling_config.config_text(good)) == "" and filled == ["dataset"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kl_core.formats.sampling_config import ModelConfig, PromptSource, SamplingConfig
@@ -33,9 +34,11 @@ X = SampledModel("org/m", "m", 60, 20, 50, 4, 2, {"X": 8, "": 1}, {"X": 30, "Y":
 def test_a_provider_without_log_probabilities_is_named_with_its_counts() -> None:
     """Counts out of that provider's own responses, most first, models where there are several."""
     said = sample_table.sentences([X])
-    lost = "came without log-probabilities; they are kept and cannot be scored."
+    lost = "came without log-probabilities; they are kept."
     assert said[0] == f"8 of 30 responses of provider X {lost}"
-    assert said[1].startswith("1 of 1 response came without log-probabilities; it is kept")
+    assert said[1].startswith("1 of 1 response came without log-probabilities; it is kept.")
+    assert said[2].startswith("Responses without log-probabilities cannot be scored by lists;")
+    assert len(said) == 3
     other = SampledModel("o", "o", 3, 1, 3, 0, 0, {"Z": 3}, {"Z": 3})
     both = sample_table.sentences([X, other])
     assert both[1].startswith("o: all 3 responses of provider Z")
@@ -60,7 +63,11 @@ def test_a_plan_claims_no_more_than_is_known() -> None:
     assert {name: value for name, value, _ in sample_plan.facts(PLAN, True)}["Cost"] == "$0"
     assert sample_plan.start_label(PLAN, 0.42) == "Spend up to about $0.42: start"
     assert sample_plan.start_label(PLAN, 0.0) == "Start: it costs nothing"
-    assert sample_plan.scope_line(PLAN) == "12 files · 36 responses · 2 answered already"
+    assert sample_plan.scope_line(PLAN) == "36 responses · 2 answered already"
+    assert sample_plan.scope_line(PLAN, 6).startswith("6 prompts × 2 models · 36 responses")
+    assert sample_plan.scope_line(PLAN, 9).startswith("36 responses")  # a part is done
+    quick = {name: value for name, value, _ in sample_plan.facts(replace(PLAN, seconds=0.2), True)}
+    assert quick["Time"] == "less than a second"
     assert "there already" in sample_plan.head(replace(PLAN, calls=0))
 
 
@@ -87,6 +94,28 @@ def test_the_heading_names_models_prompts_and_samples() -> None:
     assert "from started answers" in sample_asked.heading(Asked(config, {}, True))
     assert sample_asked.all_local(config) and not sample_asked.all_local(None)
     assert sample_asked.heading(Asked()) == "Sampling"
+
+
+def test_providers_that_are_not_pinned_are_told() -> None:
+    """Only where OpenRouter chooses, and log-probabilities are asked for."""
+    model = ModelConfig(name="o/m", base_url="https://openrouter.ai/api/v1")
+    config = SamplingConfig(output_dir="o", models=(model,))
+    assert sample_asked.any_provider(config)
+    assert not sample_asked.any_provider(msgspec.structs.replace(config, top_logprobs=0))
+    pinned = msgspec.structs.replace(model, providers=("a",))
+    assert not sample_asked.any_provider(msgspec.structs.replace(config, models=(pinned,)))
+    here = msgspec.structs.replace(model, base_url="http://127.0.0.1:8000/v1")
+    assert not sample_asked.any_provider(msgspec.structs.replace(config, models=(here,)))
+
+
+def test_prompts_of_each_model_are_told_only_where_all_have_the_same() -> None:
+    """From what is wanted of each, by its own number of samples."""
+    models = (ModelConfig(name="a", api="local", samples=2), ModelConfig(name="b", api="local"))
+    asked = Asked(SamplingConfig(output_dir="o", models=models, samples=3))
+    a, b = replace(X, name="a", wanted=12), replace(X, name="b", wanted=18)
+    assert sample_asked.prompts_each(asked, [a, b]) == 6
+    assert sample_asked.prompts_each(asked, [a, replace(b, wanted=21)]) is None
+    assert sample_asked.prompts_each(asked, [a]) is None
 
 
 def test_a_models_folder_lies_in_the_output_folder(tmp_path: Path) -> None:
