@@ -9,10 +9,19 @@ st.set_page_config(
     layout="wide",
     menu_items={"About": "KL Explorer shows where two language models differ, token by token."},
 )
+
+
+def _explore() -> None:
+    """Explore by its name: the first page itself has no name in the address."""
+    st.switch_page("pages/explore.py", query_params=st.query_params.to_dict())
+
+
 page = st.navigation(
     {
         "Look": [
-            st.Page("pages/explore.py", title="Explore", default=True),
+            # the first page answers to no name; the one below leads from `explore` to it
+            st.Page("pages/explore.py", title="Explore", url_path="first", default=True),
+            st.Page(_explore, title="Explore", url_path="explore", visibility="hidden"),
             st.Page("pages/compare.py", title="Compare runs", url_path="compare"),
             st.Page("pages/runs.py", title="Runs", url_path="runs"),
         ],

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kl_core.errors import InputError, RunError
 from kl_core.store import estimates, schema
@@ -93,6 +94,22 @@ def models1(cursor: Cursor) -> list[str]:
 def distinct_prompts(cursor: Cursor) -> int:
     """How many different prompts the entries ask; several models may answer the same."""
     return Query("SELECT count(DISTINCT prompt_json) FROM prompts").number(cursor)
+
+
+def first_responses(run_dir: Path) -> frozenset[int]:
+    """Hashes of the prompts and texts of the responses of the run's first part.
+
+    Enough to guess, without opening the run, whether two runs are over the same responses.
+    """
+    paths = committed(run_dir, "responses")[:1]
+    if not paths:
+        return frozenset()
+    try:
+        found = pq.read_table(paths[0], columns=["prompt", "text"])
+    except (OSError, pa.ArrowException):
+        return frozenset()
+    pairs = zip(found["prompt"].to_pylist(), found["text"].to_pylist(), strict=True)
+    return frozenset(map(hash, pairs))
 
 
 def prompts_query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import streamlit as st
@@ -12,6 +13,7 @@ from kl_core.ui import figures, visible
 from kl_core.ui.browser_js import ELEMENTS
 from kl_core.ui.continue_results import Continuation, Verdict
 
+Cell = dict[str, Any] | None
 TAIL = 160  # characters of the text before the place
 LONGEST = 6_000  # characters of one continuation that are drawn
 CSS = """
@@ -31,8 +33,11 @@ CSS = """
 .said { white-space: pre-wrap; overflow-wrap: anywhere; max-height: 15em; overflow: auto;
   unicode-bidi: plaintext; scrollbar-width: thin }
 .said:focus-visible { outline: 2px solid var(--dim) }
-.before { color: var(--dim) }
-.differs { font-weight: 600; border-radius: 3px; padding: 0 1px;
+.saved .rest { color: var(--st-text-color); white-space: pre-wrap }
+.saved .before { white-space: pre-wrap }
+/* a box of its own: where a line breaks before the token, its mark goes along whole */
+.differs { display: inline-block; max-width: 100%; overflow-wrap: anywhere; vertical-align: bottom;
+  font-weight: 600; border-radius: 3px; padding: 0 1px; min-width: .5em; white-space: break-spaces;
   background: color-mix(in srgb, var(--m1) 38%, transparent) }
 .two .differs { background: color-mix(in srgb, var(--m2) 34%, transparent) }
 .under { color: var(--dim); font-size: 12px; margin-top: 2px; overflow-wrap: anywhere }
@@ -49,7 +54,8 @@ export default function ({ parentElement, data }) {
   box.setAttribute('role', 'region');
   box.setAttribute('aria-label', 'Continuations');
   const saved = make('div', 'saved');
-  saved.append(make('span', '', 'The saved response went on: '), make('span', '', data.saved));
+  saved.append(make('span', 'what', 'Saved response: '), make('span', 'before', data.prefix),
+    make('span', 'rest', data.saved));
   const heads = make('div', 'row heads');
   data.sides.forEach((side, i) => heads.append(make('div', i ? 'head two' : 'head', side)));
   box.replaceChildren(saved, heads, ...data.rows.map((row) => line(row, data)));
@@ -68,10 +74,13 @@ function line(row, data) {
 
 function one(cell, data, i) {
   const out = make('div', i ? 'cell two' : 'cell');
-  if (!cell) { out.append(make('div', 'under', 'not here')); return out; }
+  if (!cell) {
+    if (!data.grouped) out.append(make('div', 'under', 'not here'));
+    return out;
+  }
   const said = make('div', 'said');
   said.tabIndex = 0;
-  said.append(make('span', 'before', data.prefix), make('span', '', cell.same));
+  said.append(make('span', '', cell.same));
   if (cell.differs) said.append(make('span', 'differs', cell.differs));
   said.append(make('span', '', cell.after));
   out.append(said, make('div', 'under', cell.under));
@@ -105,20 +114,39 @@ def data(
         found: folder of responses → continuations by number.
         said: verdicts by number.
     """
-    numbers = sorted({number for side in found.values() for number in side})
+    sides = [found.get(folder, {}) for folder in names]
+    if said:  # each verdict is on a pair
+        numbers = sorted({number for side in sides for number in side})
+        pairs: list[list[Cell]] = [[_cell(side.get(n)) for side in sides] for n in numbers]
+        verdicts = [_verdict(said.get(number), names) for number in numbers]
+    else:
+        columns = [_together(side) for side in sides]
+        pairs = [list(row) for row in zip_longest(*columns)]
+        verdicts = [None] * len(pairs)
     rows = [
-        {
-            "cells": [_cell(found.get(folder, {}).get(number)) for folder in names],
-            "verdict": _verdict(said.get(number), names),
-        }
-        for number in numbers
+        {"cells": cells, "verdict": verdict} for cells, verdict in zip(pairs, verdicts, strict=True)
     ]
     return {
+        "grouped": not said,
         "prefix": tail(prefix),
         "saved": _cut(visible.lines(rest[:800].decode("utf-8", errors="ignore")), 120),
         "sides": [_named(name) for name in names.values()],
         "rows": rows,
     }
+
+
+def grouped(made: dict[str, Any]) -> bool:
+    """Whether something in what `data` gives stands for several equal continuations."""
+    cells = [cell for row in made["rows"] for cell in row["cells"] if cell]
+    return any(cell["times"] > 1 for cell in cells)
+
+
+def _together(side: dict[int, Continuation]) -> list[Cell]:
+    """The cells of a side, the most frequent first; equal ones are one, with their number."""
+    alike: dict[tuple[Any, ...], list[Continuation]] = {}
+    for _, one in sorted(side.items()):
+        alike.setdefault((one.same, one.differs, one.after, one.finish, one.error), []).append(one)
+    return [_cell(same[0], len(same)) for same in sorted(alike.values(), key=len, reverse=True)]
 
 
 def tail(prefix: str) -> str:
@@ -130,14 +158,17 @@ def tail(prefix: str) -> str:
     return "…" + visible.lines(cut[start:] if 0 <= start < TAIL // 2 else cut)
 
 
-def _cell(one: Continuation | None) -> dict[str, str] | None:
+def _cell(one: Continuation | None, times: int = 1) -> Cell:
     if one is None:
         return None
+    broken = "\n" * (len(one.differs) - len(one.differs.rstrip("\n")))
+    several = f"{times} × · " if times > 1 else ""
     return {
         "same": visible.lines(one.same),
-        "differs": visible.lines(one.differs),
-        "after": _cut(visible.lines(one.after), LONGEST),
-        "under": under(one),
+        "differs": visible.show(one.differs).replace(visible.OPEN, "").replace(visible.CLOSE, ""),
+        "after": broken + _cut(visible.lines(one.after), LONGEST),
+        "under": several + under(one),
+        "times": times,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kl_core.formats.sampling_config import Api, ModelConfig
 from kl_core.store import runs
-from kl_core.ui import endpoint_keys, endpoint_settings, gemini_settings
+from kl_core.ui import endpoint_keys, endpoint_settings, figures, gemini_settings
 
 Values = Mapping[str, Any]
 WHERE = {"local": "Local", "openai": "Server", "gemini": "Gemini"}
@@ -46,7 +46,10 @@ def name_at(where: str, name: str) -> str:
     Args:
         name: of the model, as the run names it; empty for one that the run does not know.
     """
-    return (shipped(name) or "") if where == "local" else name
+    if where != "local":
+        return figures.model_name(name)
+    hub = name.count("/") == 1 and name[0] not in "/.~"
+    return shipped(name) or (name if hub else "")
 
 
 def shipped(name: str) -> str | None:

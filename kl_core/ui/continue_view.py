@@ -191,10 +191,12 @@ def _results(found: Try, here: Spot) -> None:
         return
     wanted = found.samples * len(found.names)
     of = f"{have} of {wanted}" if have < wanted else f"{have}"
-    st.caption(
-        f"{of} continuations at temperature {found.temperature:g}, equal ones once. The first token that differs "
-        "from the saved response is marked; ln p is the natural log-probability under the model "
-        "that said it."
-    )
     judged = continue_results.verdicts(found.output)
-    continue_draw.show(continue_draw.data(here.prefix, here.rest, found.names, said, judged))
+    drawn = continue_draw.data(here.prefix, here.rest, found.names, said, judged)
+    once = ", equal ones once" if continue_draw.grouped(drawn) else ""
+    st.caption(
+        f"{of} continuations at temperature {found.temperature:g}{once}. The first token that "
+        "differs from the saved response is marked; ln p is the natural log-probability under the "
+        "model that said it."
+    )
+    continue_draw.show(drawn)

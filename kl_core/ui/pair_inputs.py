@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
-from kl_core.store import pair_difference
+from kl_core.store import pair_difference, queries
 from kl_core.store.build import newest_database
 from kl_core.store.pair_figures import DEFAULT, FIGURES
 from kl_core.store.parts import committed
@@ -32,6 +33,35 @@ def partners(run: RunInfo, infos: list[RunInfo]) -> tuple[list[RunInfo], list[Ru
     return sharing, [info for info in others if not shared[info.id]]
 
 
+def _best(run: RunInfo, others: list[RunInfo]) -> RunInfo:
+    """Of the others the one that can be compared best: scored, and over the same responses."""
+    own = _responses(run.path)
+
+    def worth(info: RunInfo) -> tuple[bool, bool]:
+        common = bool(own & _responses(info.path))
+        return common and scored(info) == scored(run), common
+
+    return max(others, key=worth)  # of equal ones the first
+
+
+def scored(info: RunInfo) -> bool:
+    """Whether a run has a second model's side."""
+    return info.model2 is not None
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _first_responses(run_dir: str, changed_ns: int) -> frozenset[int]:
+    return queries.first_responses(Path(run_dir))
+
+
+def _responses(run_dir: Path) -> frozenset[int]:
+    try:
+        changed_ns = (run_dir / "parts").stat().st_mtime_ns
+    except OSError:
+        return frozenset()
+    return _first_responses(str(run_dir), changed_ns)
+
+
 def settle(place: PairPlace, infos: list[RunInfo]) -> str:
     """Let the place name two runs that are there; says what the link named in vain."""
     known = {info.id: info for info in infos}
@@ -41,21 +71,27 @@ def settle(place: PairPlace, infos: list[RunInfo]) -> str:
         place.choose_runs(_first(infos, kept).id, place.other if kept else None)
     if place.other not in known or place.other == place.run:
         sharing, rest = partners(known[place.run or ""], infos)
-        place.choose_runs(place.run, (sharing or rest)[0].id)
+        place.choose_runs(place.run, _best(known[place.run or ""], sharing or rest).id)
     if not gone:
         return ""
     return "The link names a run that is not here; showing another pair instead."
 
 
 def _first(infos: list[RunInfo], other: RunInfo | None) -> RunInfo:
-    """Run A when none is asked for: the older of the two newest runs over the same prompts."""
+    """Run A when none is asked for: the older of the two newest that can be compared.
+
+    Two scored ones over the same responses are wanted; then over the same prompts; then any.
+    """
     if other is not None:
         sharing, rest = partners(other, infos)
-        return (sharing or rest)[0]
-    for info in sorted(infos, key=lambda info: info.model2 is None):  # newest first
-        sharing, _ = partners(info, infos)
-        if older := [one for one in sharing if one.id < info.id]:
-            return older[0]
+        return _best(other, sharing or rest)
+    for among in ([info for info in infos if scored(info)], infos):  # newest first
+        for common in (_responses, pair_cached.first_prompts):
+            for info in among:
+                own = common(info.path)
+                older = [one for one in among if one.id < info.id and own & common(one.path)]
+                if older:
+                    return older[0]
     return infos[-1]
 
 

@@ -173,16 +173,23 @@ def columns_shown(request: TableRequest, table: pa.Table) -> list[str]:
     second = [name for name in ("max_kl",) if scored and name != request.lead]
     if request.estimated:
         second = ["interval"] if request.lead in _WITH_INTERVAL else second
-        models = ["model"] if any(table["model"].to_pylist()) else []
+        models = _named(table)
         return [request.lead, *second, "spark", "prompt", *models, "asked"]
     partly = any(share is None or share < 1 for share in table["coverage"].to_pylist())
-    models = ["model"] if any(table["model"].to_pylist()) else []
-    usable = table["with_logprobs"].to_pylist() != table["n_responses"].to_pylist()
-    raw = ["with_logprobs"] if usable or not models else []  # the same twice, where room is short
+    models = _named(table)
+    raw = ["with_logprobs"]
+    if models and table["with_logprobs"].equals(table["n_responses"]):
+        raw = []  # the same twice, where room is short
     tail = (["coverage"] if partly else []) if scored else raw
     tail = [name for name in tail if name != request.lead]
     count = [] if request.lead == "n_responses" else ["n_responses"]
     return [request.lead, *second, "spark", "prompt", *models, *count, *tail]
+
+
+def _named(table: pa.Table) -> list[str]:
+    """The column of models, where `_with_models` found several."""
+    named = "model" in table.column_names and any(table["model"].to_pylist())
+    return ["model"] if named else []
 
 
 _WITH_INTERVAL = ("mean_kl", "est_low", "se_kl")
@@ -195,13 +202,13 @@ def _config(
     known = FIGURES | table_request.figures_of(summary)
     scale = "surprisal_scale_max" if request.measure is None else "kl_scale_max"
     columns: dict[str, Any] = {
-        "max_kl": _figure("max", 64, known["max_kl"].help),
+        "max_kl": _figure("max", 60, known["max_kl"].help),
         "interval": config.TextColumn("95 %", width=98, help=f"{estimates.INTERVAL_HELP}, nats"),
         "asked": _figure("asked", 48, "Share of the positions at which model 2 was asked"),
         "model": config.TextColumn("model", width=92, help="The model that wrote the responses"),
         "spark": config.LineChartColumn(
             "positions",
-            width=74,
+            width=65,
             color="red",
             y_min=0,
             y_max=float(summary.get(scale) or 1.0),

@@ -15,12 +15,21 @@ from kl_core.jobs import launch
 from kl_core.store import run_sizes, runs, so_far
 from kl_core.store.run_sizes import Counts
 from kl_core.store.runs import RunInfo
-from kl_core.ui import estimates, figures, progress, run_actions, run_choice, visible
+from kl_core.ui import (
+    estimates,
+    figures,
+    inputs,
+    progress,
+    run_actions,
+    run_choice,
+    shared,
+    visible,
+)
 from kl_core.ui.prompt_table import TINT
 from kl_core.ui.run_choice import ListRequest
 
 _ROW_PX, _MAX_ROWS = 35, 12
-_NAME_PX, _RUN_PX = 204, 240
+_NAME_PX, _RUN_PX, _MODELS_PX = 204, 240, 172
 _NAME_CHARS = 28  # that fit: what is longer ends in …
 _CHOSEN, _CHECKED, _HEADS = "runs_chosen", "runs_checked", "runs_heads"
 
@@ -96,12 +105,13 @@ def _table(infos: list[RunInfo], request: ListRequest) -> RunInfo:
         selection_default={"selection": {"rows": rows}},
         hide_index=True,
         height=_ROW_PX * (min(_MAX_ROWS, len(infos)) + 1) + 3,
-        column_config=_config(request),
+        column_config=_config(request, any(", " in inputs.models1(info) for info in infos)),
     )
     return infos[at]
 
 
-def _config(request: ListRequest) -> dict[str, Any]:
+def _config(request: ListRequest, several: bool) -> dict[str, Any]:
+    """The columns; `several`: a run has responses of several models, named in one cell."""
     config = st.column_config
     columns: dict[str, Any] = {
         name: config.TextColumn(name, width=width, alignment="right")
@@ -109,6 +119,8 @@ def _config(request: ListRequest) -> dict[str, Any]:
     }
     columns["name"] = config.TextColumn("name", width=_NAME_PX)
     columns["run"] = config.TextColumn("run", width=_RUN_PX)
+    if several:
+        columns["model 1"] = config.TextColumn("model 1", width=_MODELS_PX)
     columns["progress"] = config.ProgressColumn(
         "progress", format="%d %%", min_value=0, max_value=100, width=82
     )
@@ -126,9 +138,10 @@ def _row(info: RunInfo, counts: Counts | None) -> dict[str, Any]:
         title = " · ".join([*estimates.asked_for(info.request), title])
     return {
         "state": info.state,
-        "name": visible.plain(figures.one_line(title, _NAME_CHARS)),
-        "kind": info.kind,
-        "model 1": visible.plain(figures.shortened(figures.model_name(info.model1))),
+        # the middle is left out: what tells runs apart is often at the end
+        "name": visible.plain(figures.shortened(figures.one_line(title, 400), _NAME_CHARS)),
+        "kind": shared.kind(info.kind, info.request),
+        "model 1": visible.plain(figures.shortened(inputs.models1(info))),
         "model 2": visible.plain(figures.shortened(figures.model_name(model2))),
         "progress": int(100 * done),
         "prompts": figures.count(counts.prompts if counts else _finished(info)),
@@ -189,7 +202,7 @@ def _detail(info: RunInfo) -> None:
     progress.draw(info.path, status, info.id)
     usable = status.state == "done" or progress.kept(info.path)
     with st.container(horizontal=True):
-        if st.button(
+        if (usable or status.active) and st.button(
             "Open in Explore", key=f"open_{info.id}", type="primary" if usable else "secondary"
         ):
             st.switch_page("pages/explore.py", query_params={"run": info.id})

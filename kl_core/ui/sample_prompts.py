@@ -57,6 +57,7 @@ def problems(way: str) -> dict[str, str]:
     said = found.error
     for start in (f"{Path(source.file or '')}: ", "prompts.texts: ", "prompts.field: "):
         said = said.removeprefix(start)
+    said = said.replace("it has no column", "the file has no column", 1)
     if way == "write":
         return {"texts": sample_words.labelled(said)}
     of_field = "prompts.field" in found.error or "without a usable prompt" in said

@@ -30,8 +30,11 @@ def show(info: RunInfo, summary: dict[str, Any], place: Explore) -> None:
         return
     names = queries.models1(cached.cursor(info.path))
     found = folders_of(info)
+    if len(found) > 1:  # the choice and its buttons stay together on a line below
+        st.caption(inert(said(names)))
     with st.container(horizontal=True, vertical_alignment="center", key="score_offer"):
-        st.caption(inert(said(names)), width="content")
+        if len(found) < 2:
+            st.caption(inert(said(names)), width="content")
         one = _pick(found, list(range(len(found))), "Responses of", "offer_one")
         if st.button("Score these", key="score_these", type="primary"):
             query = {} if one is None else {"input": found[one][1]}

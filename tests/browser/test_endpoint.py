@@ -42,7 +42,7 @@ def test_responses_are_scored_by_the_demo_server_one_request_each(
     page.get_by_role("spinbutton", name="Files at most").fill("2")
     page.keyboard.press("Tab")
     page.locator("code").filter(has_text="--max-files 2").wait_for()
-    page.get_by_role("button", name="Start", exact=True).dblclick()
+    page.get_by_role("button", name="Probe and estimate").dblclick()
     page.get_by_text("The probe succeeded").wait_for(timeout=RUN_LIMIT_MS)
     asked = [info for info in runs.list_runs(tmp_path / "runs") if info.kind == "endpoint"]
     assert len(asked) == 1 and asked[0].id in page.url

@@ -232,7 +232,7 @@ def test_a_refused_key_is_one_sentence_before_anything_else_is_asked(tmp_path, q
     with pytest.raises(InputError, match="SAMPLE_TEST_KEY"):
         start(tmp_path / "r", config(tmp_path / "o", quiet.base_url))
     monkeypatch.setenv("SAMPLE_TEST_KEY", "sk-test-123456789")
-    with pytest.raises(ModelError, match="start the server there first"):
+    with pytest.raises(RunError, match="start the server there first"):
         start(tmp_path / "r", config(tmp_path / "o", "http://127.0.0.1:9"))
     assert asked(quiet) == 0
 

@@ -156,7 +156,7 @@ def test_a_side_that_cannot_be_asked_is_named_and_nothing_starts(
     where.set_value("openai").run()
     assert "for model 2, type the server's base URL" in texts(app) and button(app, "Start").disabled
     url = next(each for each in app.text_input if each.label == "Base URL")
-    url.set_value("http://example.com/v1").run()
+    url.set_value("http://api.openai.com/v1").run()
     assert "use https for other hosts" in texts(app)
     url.set_value("https://openrouter.ai/api/v1").run()
     assert "set OPENROUTER" in texts(app)

@@ -144,8 +144,8 @@ def test_a_column_that_is_not_there_is_said_at_its_field_and_below(tmp_path: Pat
     app = local(opened(PAGE, prompts="file"))
     app.text_input(key="draw_file").set_value(str(path)).run()
     said = texts(app)
-    columns = "t has no column 'prompt'; its columns are question, id: name one of them with"
-    assert f"I{columns} “Field of the prompt”" in said and f"First: i{columns}" in said
+    columns = "he file has no column 'prompt'; its columns are question, id: name one of them with"
+    assert f"T{columns} “Field of the prompt”" in said and f"First: t{columns}" in said
     assert "prompts.field" not in said and button(app, "Probe and estimate").disabled
     app.text_input(key="draw_field").set_value("question").run()
     assert "2 prompts will be asked" in texts(app)

@@ -108,7 +108,7 @@ def test_every_option_of_the_form_reaches_the_command(data: Path) -> None:
         "--trust-remote-code",
     ):
         assert words in command
-    assert "--yes" not in command and not button(app, "Start").disabled
+    assert "--yes" not in command and not button(app, "Probe and estimate").disabled
 
 
 def test_the_way_is_kept_in_the_address_and_both_ways_share_the_responses(data: Path) -> None:
@@ -136,7 +136,7 @@ def test_what_cannot_be_meant_is_said_beside_its_field_and_nothing_starts(data: 
     said = texts(app)
     assert "no blanks" in said and "use https" in said and "outside the folders" in said
     assert "the name of a variable" in said and "sk-or-v1-secret" not in said
-    assert "sk-or-v1-secret" not in app.code[0].value and button(app, "Start").disabled
+    assert "sk-or-v1-secret" not in app.code[0].value and button(app, "Probe and estimate").disabled
 
 
 def test_a_key_is_named_and_never_shown(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,10 +144,10 @@ def test_a_key_is_named_and_never_shown(data: Path, monkeypatch: pytest.MonkeyPa
     app = opened(PAGE, by="server", dir=str(data))
     app.text_input(key="endpoint_model2").set_value("org/m")
     app.text_input(key="endpoint_base_url").set_value("https://openrouter.ai/api/v1").run()
-    assert "First: set OPENROUTER" in texts(app) and button(app, "Start").disabled
+    assert "First: set OPENROUTER" in texts(app) and button(app, "Probe and estimate").disabled
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-very-secret")
     app.run()
-    assert "is set" in texts(app) and not button(app, "Start").disabled
+    assert "is set" in texts(app) and not button(app, "Probe and estimate").disabled
     seen = [*app.text_input, *app.code, *app.text, *app.caption, *app.markdown]
     assert not any("very-secret" in str(each.value) for each in seen)
 
@@ -165,14 +165,18 @@ def test_a_run_starts_once_and_the_address_finds_it_again(
     monkeypatch.setattr(launch, "start", start)
     app = asked(opened(PAGE, by="server", dir=str(data)))
     app.number_input(key="endpoint_max_files").set_value(2).run()
-    button(app, "Start").click().run()
+    button(app, "Probe and estimate").click().run()
     assert begun[0][0] == "endpoint" and begun[0][1]["base_url"] == URL
     run_dir = next(each for each in runs.run_folders(root) if "-endpoint-" in each.name)
     again = opened(PAGE, run=run_dir.name)
     assert "By a server: org/m" in texts(again)
-    runs.write_status(run_dir, replace(runs.read_status(run_dir), state="failed", error="no"))
+    ended = replace(runs.read_status(run_dir), state="failed")
+    runs.write_status(run_dir, replace(ended, error="unexpected ValueError: x"))
     again.run()
-    assert "did not pass the probe" in texts(again)
+    assert "did not pass the probe" not in texts(again) and "app itself" in texts(again)
+    runs.write_status(run_dir, replace(ended, error="no --tokenizer"))
+    again.run()
+    assert "did not pass the probe" in texts(again) and "no “Tokenizer”" in texts(again)
     button(again, "Change settings").click().run()
     assert again.text_input(key="endpoint_base_url").value == URL
     assert again.number_input(key="endpoint_max_files").value == 2
@@ -189,7 +193,7 @@ def test_a_start_that_fails_says_why_and_keeps_the_form(
 
     monkeypatch.setattr(launch, "start", start)
     app = asked(opened(PAGE, by="server", dir=str(data)))
-    button(app, "Start").click().run()
+    button(app, "Probe and estimate").click().run()
     assert "the disk is full" in texts(app)
     assert app.text_input(key="endpoint_base_url").value == URL
 
@@ -220,7 +224,7 @@ def test_a_server_of_this_machine_costs_nothing_and_says_so(data: Path, root: Pa
     runs.update_params(run_dir, identity2=found)
     app = opened(PAGE, run=run_dir.name)
     assert "Start: it costs nothing" in labels(app)
-    assert f"Scored by vLLM at `{URL}`" in texts(app)
+    assert f"Scored by vLLM at {URL}" in texts(app)
 
 
 @pytest.mark.parametrize("state", ["done", "cancelled", "failed", "died"])
@@ -257,7 +261,7 @@ def test_the_demo_fills_the_form_for_the_local_server(
     assert f"--input-dir {responses_choice.SAMPLE}" in command
     assert "--model2 tiny-tuned --base-url http://127.0.0.1:8123/v1" in command
     assert "--tokenizer sample_data/models/tiny-tuned" in command
-    assert "This is a demo" in texts(app) and not button(app, "Start").disabled
+    assert "This is a demo" in texts(app) and not button(app, "Probe and estimate").disabled
 
 
 def test_a_run_that_scored_nothing_leaves_the_form_with_a_reason(data: Path, root: Path) -> None:

@@ -71,13 +71,33 @@ def test_the_page_and_the_worker_know_the_same_hosts() -> None:
 
 def test_what_cannot_be_meant_is_said_by_field() -> None:
     """Empty, unsafe and contradictory values, a sentence each."""
-    found = endpoint_settings.problems({"base_url": "http://example.com/v1", "model2": "a b"})
+    plain = {"base_url": "http://example.com/v1", "key_env": "SOME_KEY", "model2": "a b"}
+    found = endpoint_settings.problems(plain)
     assert "use https" in found["base_url"] and "no blanks" in found["model2"]
     assert set(endpoint_settings.problems({})) == {"base_url", "model2"}
     raw = {"model2": "m", "base_url": "https://h/v1", "raw": True, "system": "be brief"}
     assert "neither a template" in endpoint_settings.problems(raw)["raw"]
     one = {"model2": "m", "base_url": "https://h/v1", "input_price": 1.0}
     assert "both prices" in endpoint_settings.problems(one)["output_price"]
+
+
+def test_plain_http_is_a_choice_where_no_key_goes_there_and_is_said() -> None:
+    """A server of the own network needs no key; hosts whose key is known are refused."""
+    assert endpoint_settings.url_problem("http://10.0.0.7:8000/v1") is None
+    assert endpoint_settings.unencrypted("http://10.0.0.7:8000/v1") == "10.0.0.7"
+    assert endpoint_settings.unencrypted("http://127.0.0.1:8000/v1") is None
+    assert "use https" in str(endpoint_settings.url_problem("http://10.0.0.7/v1", "MY_KEY"))
+    assert "use https" in str(endpoint_settings.url_problem("http://api.openai.com/v1"))
+
+
+def test_a_worker_speaks_in_the_labels_of_the_form() -> None:
+    """Options of the command mean nothing to who filled a form."""
+    said = endpoint_settings.in_labels(
+        "m names no tokenizer; give one with --tokenizer, or add --fallback completion"
+    )
+    assert said.endswith(
+        "give one with “Tokenizer”, or add “Ask at each position, as a completion”"
+    )
 
 
 def test_a_plan_says_whether_a_response_or_a_position_is_a_request() -> None:
