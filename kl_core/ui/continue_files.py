@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kl_core.formats.sampling_config import SamplingConfig, config_text, write_config
+from kl_core.formats.sampling_config import SamplingConfig, write_config
 from kl_core.store import runs
 from kl_core.ui import folders
 from kl_core.ui.continue_spot import Spot
@@ -86,11 +86,6 @@ def latest(spot: Spot) -> Try | None:
         if found is not None:
             return found
     return None
-
-
-def settings_text(config: SamplingConfig) -> str:
-    """The configuration as it will be written, to show."""
-    return config_text(config)
 
 
 class _Started(msgspec.Struct):

@@ -121,7 +121,7 @@ def _tokenizer() -> None:
     )
     st.caption(
         "vLLM and SGLang take token ids, so model 2's tokenizer has to be here; its weights do "
-        "not. An echo server can do without where prompts are raw text (More options)."
+        "not. An echo server can do without where prompts are raw text, without a template."
     )
 
 

@@ -23,6 +23,7 @@ from kl_core.ui import (
     prompt_text,
     response_header,
     response_view,
+    shared,
     table_request,
     token_cache,
 )
@@ -84,10 +85,13 @@ def _counts(info: RunInfo, summary: dict[str, Any], place: Explore, found: int |
     """
     matching = "" if found is None else f"{figures.count(found)} of "
     whole = "" if found is None else "whole run: "
+    tokens = figures.counted(summary["tokens"], "token")
+    if shared.is_one(info.request):
+        tokens = f"{figures.count(summary['scored_tokens'])} of {tokens} shared"
     parts = [
-        matching + prompts_so_far(info, summary["prompts"]),
+        matching + entries(info, summary["prompts"]),
         whole + figures.counted(summary["responses"], "response"),
-        figures.counted(summary["tokens"], "token"),
+        tokens,
     ]
     if summary["without_logprobs"]:
         parts.append(f"{figures.count(summary['without_logprobs'])} without logprobs")
@@ -110,6 +114,17 @@ def prompts_so_far(info: RunInfo, shown: int) -> str:
     if of is None or of < shown:
         return f"{figures.counted(shown, 'prompt')} so far"
     return f"{figures.count(shown)} of {figures.counted(of, 'prompt')} so far"
+
+
+def entries(info: RunInfo, shown: int) -> str:
+    """As prompts_so_far; where several models answer the same prompts, those and how many."""
+    cursor = cached.cursor(info.path)
+    models, distinct = len(queries.models1(cursor)), queries.distinct_prompts(cursor)
+    if models < 2 or info.state != "done" or distinct == shown:
+        return prompts_so_far(info, shown)
+    prompts = figures.counted(distinct, "prompt")
+    by = f" × {models} models" if distinct * models == shown else f" by {models} models"
+    return f"{figures.count(shown)} entries: {prompts}{by}"
 
 
 MEAN_HELP = (
@@ -136,6 +151,8 @@ def run_mean(summary: dict[str, Any]) -> str:
     sign = "" if summary.get("measure") == "full" else "≈ "
     half = half_width(error, summary.get("scored_prompts"))
     interval = f" ± {figures.nats(half)}" if half else ""
+    if half and half > mean:  # a divergence is never below 0
+        interval = f" (0 – {figures.nats(mean + half)})"
     return f"mean KL {sign}{figures.nats(mean)}{interval}"
 
 

@@ -12,6 +12,7 @@ from kl_core.store import parts, queries, runs, schema
 from kl_core.store.build import build_database, newest_database
 from kl_core.store.filters import PromptFilter
 from tests import factories
+from tests.ui import made_runs
 
 
 def make_run(root, entries, tokens_a_part=20_000):
@@ -285,3 +286,16 @@ def test_parts_that_overlap_after_a_resume_are_put_in_order(tmp_path, entries):
     rows = opened(run_dir).sql("SELECT response_id, position FROM tokens").fetchall()
     assert rows == sorted(rows)
     assert len(rows) == 5 * 2 * 12
+
+
+def test_a_curve_leaves_out_what_has_no_value(tmp_path) -> None:
+    """Positions that were not reached or asked are never drawn as 0, nor as a surprisal."""
+    far = {0: 0.5, 3: 0.2}
+    reasons = {1: "not asked", 2: "not asked"}
+    words = ["a", " b", " c", " d"]
+    entry = made_runs.entry(0, "What?", [made_runs.response(words, far, reasons=reasons)])
+    cursor = queries.open_run(made_runs.write(tmp_path, [entry])).cursor()
+    kl = cursor.execute("SELECT kl FROM tokens ORDER BY position").fetchall()
+    known = [value for (value,) in kl if value is not None]
+    [(spark,)] = cursor.execute("SELECT spark FROM prompts").fetchall()
+    assert len(known) < len(words) and spark == known

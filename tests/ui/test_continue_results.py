@@ -109,5 +109,28 @@ def test_text_that_hides_or_turns_is_made_visible_and_long_text_is_cut() -> None
     assert tail.startswith("…") and len(tail) <= continue_draw.TAIL + 1
 
 
+def test_equal_continuations_are_one_until_a_judge_speaks_of_pairs() -> None:
+    """The most frequent comes first with its number; a verdict keeps every pair."""
+    other = Continuation("", " y", "", -2.0, 1)
+    found = {"model1": {0: other, 1: _said(), 2: _said()}, "model2": {0: _said()}}
+    names = {"model1": "one", "model2": "two"}
+    drawn = continue_draw.data("p", REST, names, found, {})
+    first, second = (row["cells"] for row in drawn["rows"])
+    assert first[0]["under"].startswith("2 × · ") and first[0]["differs"] == " x"
+    assert second[0]["differs"] == " y" and second[1] is None and continue_draw.grouped(drawn)
+    judged = continue_draw.data("p", REST, names, found, {0: Verdict("tie", "")})
+    assert len(judged["rows"]) == 3 and not continue_draw.grouped(judged)
+
+
+def test_a_token_that_is_only_a_space_or_a_line_break_has_a_mark() -> None:
+    """Nothing would be seen of it at a line's end."""
+    cells = [
+        continue_draw.data("p", REST, {"m": "m"}, {"m": {0: replace(_said(), differs=text)}}, {})
+        for text in (" ", "\n")
+    ]
+    space, line = (each["rows"][0]["cells"][0] for each in cells)
+    assert space["differs"] == "·" and line["differs"] == "⏎" and line["after"] == "\n"
+
+
 def _said() -> Continuation:
     return Continuation("", " x", "", -1.0, 1)

@@ -32,6 +32,15 @@ def test_a_model_is_asked_where_the_run_asked_it() -> None:
     assert guess("org/other", {}, second=False) == {"where": "openai", "name": "org/other"}
 
 
+def test_a_folder_is_no_name_for_a_server_and_a_servers_name_no_folder() -> None:
+    """Going from one place to the other takes the run's name of the model."""
+    at = continue_sides.name_at
+    assert at("openai", "sample_data/models/tiny-base") == "tiny-base"
+    assert at("openai", "org/m") == at("local", "org/m") == "org/m"
+    assert at("local", "tiny-base") == "sample_data/models/tiny-base"
+    assert at("local", "gpt") == at("local", "") == ""
+
+
 @pytest.mark.parametrize("name", ["..", "/", "", "a/..", "no-such-model"])
 def test_a_name_is_never_followed_out_of_the_sample_models(name: str) -> None:
     """The name comes from a file; only folders of shipped models count."""
