@@ -39,6 +39,7 @@ SHOTS: dict[str, tuple[str, Scheme, ViewportSize]] = {
     "grid.png": ("/?layout=grid", "dark", SIZE),
     "compare.png": ("/compare", "light", SIZE),
     "score.png": ("/score", "light", SIZE),
+    "score-server.png": ("/score?by=server", "light", SIZE),
     "runs.png": ("/runs", "light", SIZE),
 }
 START_LIMIT_S = 60
@@ -113,7 +114,7 @@ def budget_run(environment: dict[str, str], runs: Path) -> str:
 
 
 def gemini(browser: Browser, address: str, folder: Path, runs: Path) -> None:
-    """The plan of a run on the demo server, and the run at work; the server ends afterwards."""
+    """The plan of a run on the demo server, and the run at work."""
     page = browser.new_page(viewport=SIZE, color_scheme="light")
     page.goto(f"{address}/gemini")
     page.get_by_role("button", name="Try it on the demo server").click()
@@ -130,6 +131,40 @@ def gemini(browser: Browser, address: str, folder: Path, runs: Path) -> None:
     settings(launch.demo_server(runs), latency_ms=0)
     page.get_by_text("Done").first.wait_for(timeout=120_000)
     page.close()
+
+
+def sampled(browser: Browser, address: str, folder: Path, runs: Path) -> None:
+    """Responses of both tiny models from the demo server: the form, and what came."""
+    launch.demo_server(runs)
+    page = browser.new_page(viewport=SIZE, color_scheme="light")
+    page.goto(f"{address}/sample")
+    page.get_by_role("button", name="Try it on the demo server").click()
+    page.get_by_text("This is a demo").wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / "sample.png")
+    page.get_by_role("button", name="Probe and estimate").click()
+    page.get_by_role("button", name="Start: it costs nothing").click(timeout=60_000)
+    page.get_by_role("button", name="Compare for free").wait_for(timeout=120_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / "sample-done.png", clip=top(620))
+    page.close()
+
+
+def continued(browser: Browser, address: str, folder: Path) -> None:
+    """Both models going on from a token of the sample run."""
+    page = browser.new_page(viewport=ViewportSize(width=1440, height=1500), color_scheme="light")
+    page.goto(address)
+    page.locator(".name.sampled").wait_for(timeout=60_000)
+    page.get_by_text("Continue from here with both models").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Continue again").wait_for(timeout=120_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / "continue.png")
+    page.close()
+
+
+def end_demo_server(runs: Path) -> None:
+    """The demo server outlives the app by nature."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if "emulate" in words and any(str(runs) in word for word in words):
@@ -182,6 +217,9 @@ def take_all(address: str, folder: Path, environment: dict[str, str]) -> None:
         budget = budget_run(environment, folder_of(environment))
         SHOTS["explore-budget.png"] = (f"/?run={budget}", "light", SIZE)
         gemini(browser, address, folder, folder_of(environment))
+        sampled(browser, address, folder, folder_of(environment))
+        continued(browser, address, folder)
+        end_demo_server(folder_of(environment))
         for name, (path, scheme, size) in SHOTS.items():
             page = browser.new_page(viewport=size, color_scheme=scheme)
             page.goto(address + path)
@@ -200,6 +238,7 @@ def settle(page: Page, path: str) -> None:
         "/?layout=grid": ".name.sampled",
         "/compare": ".t",
         "/score": "text=Model 2",
+        "/score?by=server": "text=Base URL",
         "/runs": "[data-testid=stDataFrame]",
     }
     page.locator(waits.get(path, ".t")).first.wait_for(timeout=60_000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.store import runs, spending
 from kl_core.ui import (
+    call_run,
     endpoint_settings,
     endpoint_start,
     figures,
@@ -21,18 +21,20 @@ from kl_core.ui import (
     progress,
     visible,
 )
+from kl_core.ui.call_run import Headlines
 from kl_core.ui.score_place import Place
 
-_REFUSED = (
+KEY = "endpoint_explore"
+_SAID = Headlines(
     "The server did not pass the probe, and nothing else was asked. Change the settings, or probe "
-    "again."
+    "again.",
+    "The probe was cancelled, and nothing else was asked.",
+    "The plan of this run cannot be read; change the settings, and probe again.",
 )
 _STUMBLED = (
     "The app itself met an error that it did not expect, and nothing else was asked. The log below "
     "says where; probe again, or change the settings."
 )
-_BROKEN_OFF = "The probe was cancelled, and nothing else was asked."
-_NO_PLAN = "The plan of this run cannot be read; change the settings, and probe again."
 _UNEXPECTED = "unexpected "  # begins the worker's sentence on an error that it does not know
 _KINDS = {
     "vllm": "by vLLM",
@@ -54,7 +56,7 @@ def show(run_dir: Path, place: Place) -> None:
     if status.state == "waiting" and plan is not None:
         gemini_plan.card(run_dir, plan, options, lambda: _change(place, options))
         if kept:
-            _open(run_dir, primary=False)
+            call_run.explore(run_dir, KEY, primary=False)
         return
     early = not (kept or spending.is_confirmed(run_dir))
     progress.card(
@@ -65,40 +67,24 @@ def show(run_dir: Path, place: Place) -> None:
             local = gemini_demo.is_local(run_dir)
             gemini_plan.show_figures(plan, 0.0 if local else plan.cost, options, local)
     if status.active:
-        st.fragment(_look, run_every=progress.POLL_S)(run_dir)
+        call_run.watch(run_dir, KEY)
         return
     with st.container(horizontal=True):
         if kept:
-            _open(run_dir, status.state == "done")
+            call_run.explore(run_dir, KEY, status.state == "done")
         refused = status.state == "failed" and early
         _change(place, options, ended=status.state == "done", primary=refused)
 
 
 def _instead(status: runs.Status, early: bool) -> str:
     """A headline for a run that ended before anything was spent; empty for all others."""
-    if status.state == "waiting":
-        return _NO_PLAN
-    refused = _STUMBLED if status.error.startswith(_UNEXPECTED) else _REFUSED
-    return {"failed": refused, "cancelled": _BROKEN_OFF}.get(status.state, "") if early else ""
-
-
-def _look(run_dir: Path) -> None:
-    """The way to the results, as soon as there are some."""
-    if progress.kept(run_dir):
-        _open(run_dir, primary=True)
+    said = _SAID.of(status.state, early)
+    return _STUMBLED if said and status.error.startswith(_UNEXPECTED) else said
 
 
 def options_of(run_dir: Path) -> dict[str, Any]:
     """The options the run was started with, from its command."""
-    try:
-        words = shlex.split(progress.command_of(run_dir))
-        frozen = runs.read_params(run_dir).get("request") or {}
-    except (ValueError, KLExplorerError):
-        return {}
-    found = endpoint_settings.from_command(words)
-    if "input_dir" not in found and isinstance(frozen.get("input_dir"), str):
-        found["input_dir"] = frozen["input_dir"]
-    return found
+    return call_run.options_of(run_dir, endpoint_settings.from_command)
 
 
 def heading(options: dict[str, Any]) -> str:
@@ -124,12 +110,6 @@ def found_line(run_dir: Path) -> str:
     local = gemini_demo.is_local(run_dir)
     where = ", on this machine: nothing is charged, nothing leaves it" if local else ""
     return f"{said} {address}{where}."
-
-
-def _open(run_dir: Path, primary: bool) -> None:
-    weight: progress.Weight = "primary" if primary else "secondary"
-    if st.button("Open in Explore", type=weight, key="endpoint_explore"):
-        st.switch_page("pages/explore.py", query_params={"run": run_dir.name})
 
 
 def _change(

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.ui import (
+    call_start,
     endpoint_form,
     endpoint_settings,
     gemini_demo,
-    markup,
     responses_choice,
     score_form,
 )
 from kl_core.ui.endpoint_form import FIELDS
 from kl_core.ui.score_place import Place
 
-_NONCE, _LAST, _SAID = "endpoint_nonce", "endpoint_last", "endpoint_said"
+_PAGE = "endpoint"
 ABOUT = (
     "Sends saved responses to a server that runs model 2 and asks for the log-probabilities of "
     "what is written there: one request a response, where the server can."
@@ -43,9 +40,7 @@ def show(place: Place, folder: Path | None) -> None:
         st.code(launch.command_line("endpoint", options), language=None, wrap_lines=True)
     missing = ["choose the responses"] if folder is None else []
     missing += problems.values()
-    if missing:
-        said = markup.inert(f"First: {'; '.join(missing)}.")
-        st.markdown(f":orange[:material/warning:] {said}")
+    call_start.first(missing)
     st.button(
         "Probe and estimate",
         type="primary",
@@ -56,8 +51,7 @@ def show(place: Place, folder: Path | None) -> None:
         help="One request finds out what the server can do. The plan then says what the whole run "
         "takes; where it costs, nothing else is asked before you say yes.",
     )
-    if note := st.session_state.pop(_SAID, None):
-        st.text(note)
+    call_start.say(_PAGE)
 
 
 def demo_button(place: Place) -> None:
@@ -77,17 +71,12 @@ def demo_button(place: Place) -> None:
 def demo_note() -> None:
     """That the demo server is asked, where it is."""
     if gemini_demo.is_demo(FIELDS.values().get("base_url") or ""):
-        st.caption(
-            ":material/science: This is a demo: a server on this machine answers from a tiny "
-            "model that ships with the app. It costs nothing, and nothing leaves this machine."
-        )
+        call_start.demo_note()
 
 
 def _demo(place: Place) -> None:
-    try:
-        address = launch.demo_server()
-    except (KLExplorerError, OSError) as error:
-        st.session_state[_SAID] = f"The demo server did not start: {error}."
+    address = call_start.demo_address(_PAGE)
+    if address is None:
         return
     responses_choice.forget(score_form.KEY)
     responses_choice.choose(score_form.KEY, str(responses_choice.SAMPLE))
@@ -97,18 +86,10 @@ def _demo(place: Place) -> None:
 
 def _begin(place: Place, options: dict[str, Any]) -> None:
     """Start the worker; a repeated click while it is at it starts nothing new."""
-    last: Path | None = st.session_state.get(_LAST)
-    if last is None or not last.is_dir() or not launch.status(last).active:
-        st.session_state[_NONCE] = uuid.uuid4().hex
-    nonce = st.session_state[_NONCE] + json.dumps(options, sort_keys=True)
-    try:
-        gemini_demo.revive(options.get("base_url") or "")
-        run_dir = launch.start("endpoint", options, nonce)
-    except (KLExplorerError, OSError) as error:
-        st.session_state[_SAID] = f"The run did not start: {error}."
-        return
-    st.session_state[_LAST] = run_dir
-    place.begin(run_dir)
+    addresses = [options.get("base_url") or ""]
+    run_dir = call_start.begin(_PAGE, "endpoint", lambda: options, addresses)
+    if run_dir is not None:
+        place.begin(run_dir)
 
 
 def reopen(place: Place, options: dict[str, Any]) -> None:

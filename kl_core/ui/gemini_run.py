@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
-from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
-from kl_core.store import runs, spending
+from kl_core.store import spending
 from kl_core.ui import (
+    call_run,
     figures,
     folders,
     gemini_demo,
@@ -21,14 +20,15 @@ from kl_core.ui import (
     progress,
     visible,
 )
+from kl_core.ui.call_run import Headlines
 from kl_core.ui.gemini_place import Place
 
-Weight = Literal["primary", "secondary"]
-_REFUSED = (
-    "The probe did not succeed, and nothing else was asked. Change the settings, or probe again."
+KEY = "gemini_explore"
+_SAID = Headlines(
+    "The probe did not succeed, and nothing else was asked. Change the settings, or probe again.",
+    "The probe was cancelled, and nothing else was asked.",
+    "The plan of this run cannot be read; change the settings, and probe again.",
 )
-_BROKEN_OFF = "The probe was cancelled, and nothing else was asked."
-_NO_PLAN = "The plan of this run cannot be read; change the settings, and probe again."
 _LABELS = {"online": "Online", "batch": "Batch"}
 
 
@@ -44,44 +44,27 @@ def show(run_dir: Path, place: Place) -> None:
     if status.state == "waiting" and plan is not None:
         gemini_plan.card(run_dir, plan, options, lambda: _change(place, options))
         if kept:
-            _open(run_dir, primary=False)
+            call_run.explore(run_dir, KEY, primary=False)
         return
     early = not (kept or spending.is_confirmed(run_dir))
     refused = status.state == "failed" and early
-    said = _REFUSED if refused else _NO_PLAN if status.state == "waiting" else ""
-    if status.state == "cancelled" and early:
-        said = _BROKEN_OFF
-    progress.card(run_dir, "gemini", said=said)
+    progress.card(run_dir, "gemini", said=_SAID.of(status.state, early))
     if plan is not None and spending.is_confirmed(run_dir):
         with st.expander("The plan of the last start"):
             local = gemini_demo.is_local(run_dir)
             gemini_plan.show_figures(plan, 0.0 if local else plan.cost, options, local)
     if status.active:
-        st.fragment(_look, run_every=progress.POLL_S)(run_dir)
+        call_run.watch(run_dir, KEY)
         return
     with st.container(horizontal=True):
         if kept:
-            _open(run_dir, status.state == "done")
+            call_run.explore(run_dir, KEY, status.state == "done")
         _change(place, options, ended=status.state == "done", primary=refused)
-
-
-def _look(run_dir: Path) -> None:
-    """The way to the results, as soon as there are some."""
-    if progress.kept(run_dir):
-        _open(run_dir, primary=True)
 
 
 def options_of(run_dir: Path) -> dict[str, Any]:
     """The options the run was started with, from its command."""
-    try:
-        words = shlex.split(progress.command_of(run_dir))
-        frozen = runs.read_params(run_dir).get("request") or {}
-    except (ValueError, KLExplorerError):
-        return {}
-    found = gemini_settings.from_command(words)
-    if "input_dir" not in found and isinstance(frozen.get("input_dir"), str):
-        found["input_dir"] = frozen["input_dir"]
-    return found
+    return call_run.options_of(run_dir, gemini_settings.from_command)
 
 
 def heading(mode: str, options: dict[str, Any]) -> str:
@@ -95,12 +78,6 @@ def heading(mode: str, options: dict[str, Any]) -> str:
     if (top := options.get("top_prompts")) is not None:
         parts.append(f"top {figures.counted(top, 'prompt')}")
     return ", ".join([" ".join(parts[:2]), *parts[2:]])
-
-
-def _open(run_dir: Path, primary: bool) -> None:
-    weight: Weight = "primary" if primary else "secondary"
-    if st.button("Open in Explore", type=weight, key="gemini_explore"):
-        st.switch_page("pages/explore.py", query_params={"run": run_dir.name})
 
 
 def _change(

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.ui import (
+    call_start,
     gemini_advice,
     gemini_credentials,
     gemini_demo,
     gemini_fields,
     gemini_form,
     gemini_settings,
-    markup,
     responses_choice,
 )
 from kl_core.ui.gemini_place import MODES, Place
 
 KEY = "gemini"
-_MODE, _NONCE, _LAST, _SAID = "gemini_mode", "gemini_nonce", "gemini_last", "gemini_said"
+_MODE = "gemini_mode"
 _LABELS = {"online": "Online", "batch": "Batch"}
 _CSS = """<style>
 .stMainBlockContainer h3 { padding: .7rem 0 1rem }
@@ -52,9 +49,7 @@ def show(place: Place) -> None:
     if todo := gemini_credentials.needed(place.kind, gemini_fields.values(), have):
         missing.append(todo)
     with st.container():
-        if missing:
-            said = markup.inert(f"First: {'; '.join(missing)}.")
-            st.markdown(f":orange[:material/warning:] {said}")
+        call_start.first(missing)
         st.button(
             "Probe and estimate",
             type="primary",
@@ -65,8 +60,7 @@ def show(place: Place) -> None:
             help="One call finds out whether the model does what is needed, and what the whole "
             "run would take. Nothing else is asked before you say yes.",
         )
-    if said := st.session_state.pop(_SAID, None):
-        st.text(said)
+    call_start.say(KEY)
 
 
 def _mode(place: Place) -> None:
@@ -98,10 +92,7 @@ def _mode(place: Place) -> None:
         st.rerun()
     st.caption(gemini_advice.GENERAL[place.kind])
     if gemini_demo.is_demo(gemini_fields.values().get("base_url") or ""):
-        st.caption(
-            ":material/science: This is a demo: a server on this machine answers from a tiny "
-            "model that ships with the app. It costs nothing, and nothing leaves this machine."
-        )
+        call_start.demo_note()
 
 
 def _responses(place: Place) -> Path | None:
@@ -117,10 +108,8 @@ def _responses(place: Place) -> Path | None:
 
 def _demo(place: Place) -> None:
     """Fill the form for the local server, which is started if need be."""
-    try:
-        url = launch.demo_server()
-    except (KLExplorerError, OSError) as error:
-        st.session_state[_SAID] = f"The demo server did not start: {error}."
+    url = call_start.demo_address(KEY)
+    if url is None:
         return
     responses_choice.forget(KEY)
     responses_choice.choose(KEY, str(responses_choice.SAMPLE))
@@ -137,18 +126,10 @@ def _demo(place: Place) -> None:
 
 def begin(place: Place, options: dict[str, Any]) -> None:
     """Start the worker that probes; a repeated click while it is at it starts nothing new."""
-    last: Path | None = st.session_state.get(_LAST)
-    if last is None or not last.is_dir() or not launch.status(last).active:
-        st.session_state[_NONCE] = uuid.uuid4().hex
-    nonce = st.session_state[_NONCE] + json.dumps([place.kind, options], sort_keys=True)
-    try:
-        gemini_demo.revive(options.get("base_url") or "")
-        run_dir = launch.start(place.kind, options, nonce)
-    except (KLExplorerError, OSError) as error:
-        st.session_state[_SAID] = f"The probe did not start: {error}."
-        return
-    st.session_state[_LAST] = run_dir
-    place.run = run_dir.name
+    addresses = [options.get("base_url") or ""]
+    run_dir = call_start.begin(KEY, place.kind, lambda: options, addresses)
+    if run_dir is not None:
+        place.run = run_dir.name
 
 
 def reopen(place: Place, options: dict[str, Any]) -> None:

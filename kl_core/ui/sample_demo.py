@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kl_core.formats.sampling_config import ModelConfig, PromptSource, SamplingConfig
-from kl_core.ui import gemini_demo
 
 PROMPTS = (
     "What is the capital of Merrow?",
@@ -30,11 +29,6 @@ def config(address: str) -> SamplingConfig:
     )
 
 
-def revive(config: SamplingConfig) -> None:
-    """Start the demo server again where it is one of those asked.
-
-    Raises:
-        RunError: it does not start, or its port is taken meanwhile.
-    """
-    for address in {model.base_url or "" for model in config.models}:
-        gemini_demo.revive(address)
+def addresses(config: SamplingConfig) -> list[str]:
+    """Where a configuration asks, each address once."""
+    return sorted({model.base_url or "" for model in config.models})

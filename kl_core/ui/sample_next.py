@@ -17,19 +17,13 @@ from kl_core.ui.sample_asked import Asked
 from kl_core.ui.sample_place import Place
 
 Weight = Literal["primary", "secondary"]
+EXPLORE = "sample_explore"
 _COMPARED, _GO, _SAID = "sample_compared", "sample_go_to", "sample_next_said"
 _SCORE = {"machine": "Score with a local model", "server": "Score by a server"}
 _SCORE_HELP = {
     "machine": "A transformers model of this machine says what it would have said at each token.",
     "server": "A server says it, where it can with one request a response.",
 }
-
-
-def explore(run_dir: Path, primary: bool) -> None:
-    """The way to the responses, all models together."""
-    weight: Weight = "primary" if primary else "secondary"
-    if st.button("Open in Explore", type=weight, key="sample_explore"):
-        st.switch_page("pages/explore.py", query_params={"run": run_dir.name})
 
 
 def show(place: Place, asked: Asked, models: Sequence[SampledModel]) -> None:

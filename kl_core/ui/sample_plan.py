@@ -11,7 +11,7 @@ from kl_core.errors import KLExplorerError
 from kl_core.jobs import launch
 from kl_core.store import sampled
 from kl_core.store.spending import CallPlan
-from kl_core.ui import figures, gemini_plan, sample_asked, sample_demo, sample_words
+from kl_core.ui import figures, gemini_demo, gemini_plan, sample_asked, sample_demo, sample_words
 from kl_core.ui.gemini_money import about, label, money
 from kl_core.ui.sample_asked import Asked, all_local, named
 
@@ -147,7 +147,8 @@ def _confirm(run_dir: Path, asked: Asked) -> None:
         return
     try:
         if asked.config is not None:
-            sample_demo.revive(asked.config)
+            for address in sample_demo.addresses(asked.config):
+                gemini_demo.revive(address)
         launch.confirm(run_dir)
     except (KLExplorerError, OSError) as error:
         st.session_state[_SAID] = f"The run did not start: {error}."

@@ -11,6 +11,7 @@ from kl_core.jobs import launch
 from kl_core.store import sampled, spending
 from kl_core.store.sampled import SampledModel
 from kl_core.ui import (
+    call_run,
     progress,
     sample_asked,
     sample_card,
@@ -20,14 +21,15 @@ from kl_core.ui import (
     sample_table,
     sample_words,
 )
+from kl_core.ui.call_run import Headlines
 from kl_core.ui.sample_asked import Asked
 from kl_core.ui.sample_place import Place
 
-_REFUSED = (
-    "No model could be sampled, and nothing else was asked. Change the settings, or try again."
+_SAID = Headlines(
+    "No model could be sampled, and nothing else was asked. Change the settings, or try again.",
+    "It was cancelled before anything was sampled.",
+    "The plan of this run cannot be read; change the settings, and try again.",
 )
-_BROKEN_OFF = "It was cancelled before anything was sampled."
-_NO_PLAN = "The plan of this run cannot be read; change the settings, and try again."
 _LOCAL = "Models of this machine alone are asked: nothing is charged, nothing leaves it."
 
 
@@ -46,9 +48,7 @@ def show(run_dir: Path, place: Place) -> None:
             _results(run_dir, asked)
         return
     early = not (progress.kept(run_dir) or spending.is_confirmed(run_dir))
-    said = _REFUSED if early and status.state == "failed" else ""
-    said = _NO_PLAN if status.state == "waiting" else said
-    said = _BROKEN_OFF if early and status.state == "cancelled" else said
+    said = _SAID.of(status.state, early)
     sample_card.show(run_dir, asked, said)
     if plan is not None and spending.is_confirmed(run_dir):
         with st.expander("The plan of the last start"):
@@ -60,7 +60,7 @@ def show(run_dir: Path, place: Place) -> None:
     _results(run_dir, asked)
     with st.container(horizontal=True):
         if progress.kept(run_dir):
-            sample_next.explore(run_dir, primary=status.state == "done")
+            call_run.explore(run_dir, sample_next.EXPLORE, status.state == "done")
         _change(place, asked, ended=status.state == "done", primary=bool(said))
     sample_next.show(place, asked, sampled.read_sampled(run_dir))
 
@@ -69,7 +69,7 @@ def _live(run_dir: Path, asked: Asked) -> None:
     """The table as it fills, and the way to the results as soon as there are some."""
     _results(run_dir, asked)
     if progress.kept(run_dir):
-        sample_next.explore(run_dir, primary=True)
+        call_run.explore(run_dir, sample_next.EXPLORE, primary=True)
 
 
 def _results(run_dir: Path, asked: Asked) -> None:

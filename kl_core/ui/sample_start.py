@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import uuid
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -12,11 +9,10 @@ import streamlit as st
 from kl_core.errors import KLExplorerError
 from kl_core.formats import sampling_config
 from kl_core.formats.sampling_config import SamplingConfig
-from kl_core.jobs import launch
 from kl_core.store import runs
 from kl_core.ui import (
+    call_start,
     gemini_demo,
-    markup,
     sample_demo,
     sample_fields,
     sample_files,
@@ -31,7 +27,7 @@ from kl_core.ui import (
 from kl_core.ui.sample_fields import FIELDS
 from kl_core.ui.sample_place import Place
 
-_NONCE, _LAST, _SAID, _FOLDER = "sample_nonce", "sample_last", "sample_said", "sample_folder"
+_PAGE, _FOLDER = "sample", "sample_folder"
 
 
 _CSS = """<style>
@@ -98,12 +94,8 @@ def _above(place: Place) -> None:
             _demo(place)
         st.rerun()
     if any(gemini_demo.is_demo(address) for address in _addresses()):
-        st.caption(
-            ":material/science: This is a demo: a server on this machine answers from tiny models "
-            "that ship with the app. It costs nothing, and nothing leaves this machine."
-        )
-    if said := st.session_state.pop(_SAID, None):
-        st.text(said)
+        call_start.demo_note("tiny models that ship")
+    call_start.say(_PAGE)
 
 
 def _addresses() -> list[str]:
@@ -114,10 +106,8 @@ def _addresses() -> list[str]:
 
 def _demo(place: Place) -> None:
     """Fill the form for the local server, which is started if need be."""
-    try:
-        url = launch.demo_server()
-    except (KLExplorerError, OSError) as error:
-        st.session_state[_SAID] = f"The demo server did not start: {error}."
+    url = call_start.demo_address(_PAGE)
+    if url is None:
         return
     fill(place, *sample_values.values_of(sample_demo.config(url)))
 
@@ -131,9 +121,7 @@ def fill(place: Place, way: str, values: dict[str, Any]) -> None:
 
 
 def _button(place: Place, missing: list[str]) -> None:
-    if missing:
-        said = markup.inert(f"First: {'; '.join(missing)}.")
-        st.markdown(f":orange[:material/warning:] {said}")
+    call_start.first(missing)
     st.button(
         "Probe and estimate",
         type="primary",
@@ -152,20 +140,14 @@ def begin(place: Place) -> None:
     config, options, missing = _wanted(place)
     if missing:
         return  # said above the button, which is drawn anew
-    last: Path | None = st.session_state.get(_LAST)
-    if last is None or not last.is_dir() or not launch.status(last).active:
-        st.session_state[_NONCE] = uuid.uuid4().hex
-    try:
-        sample_demo.revive(config)
-        path = sample_files.keep(config)
-        asked = {"config": str(path)} | options
-        nonce = st.session_state[_NONCE] + json.dumps(asked, sort_keys=True)
-        run_dir = launch.start("sample", asked, nonce)
-    except (KLExplorerError, OSError) as error:
-        st.session_state[_SAID] = f"The run did not start: {error}."
-        return
-    st.session_state[_LAST] = run_dir
-    place.run = run_dir.name
+    run_dir = call_start.begin(
+        _PAGE,
+        "sample",
+        lambda: {"config": str(sample_files.keep(config))} | options,
+        sample_demo.addresses(config),
+    )
+    if run_dir is not None:
+        place.run = run_dir.name
 
 
 def reopen(place: Place, config: SamplingConfig | None, options: dict[str, Any]) -> None:
@@ -173,7 +155,7 @@ def reopen(place: Place, config: SamplingConfig | None, options: dict[str, Any])
     try:
         way, values = ("write", {}) if config is None else sample_values.values_of(config)
     except KLExplorerError as error:
-        st.session_state[_SAID] = f"The form cannot show that configuration: {error}."
+        call_start.tell(_PAGE, f"The form cannot show that configuration: {error}.")
         way, values = "write", {}
     known = {name: value for name, value in options.items() if name in sample_form.RUN_OPTIONS}
     fill(place, way, values | known)
