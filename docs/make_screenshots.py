@@ -159,7 +159,9 @@ def continued(browser: Browser, address: str, folder: Path) -> None:
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("button", name="Continue again").wait_for(timeout=120_000)
     page.wait_for_timeout(1500)
-    page.screenshot(path=folder / "continue.png")
+    page.screenshot(
+        path=folder / "continue.png", clip=FloatRect(x=720, y=740, width=720, height=760)
+    )
     page.close()
 
 
@@ -237,11 +239,12 @@ def settle(page: Page, path: str) -> None:
         "/?view=charts": ".js-plotly-plot",
         "/?layout=grid": ".name.sampled",
         "/compare": ".t",
-        "/score": "text=Model 2",
-        "/score?by=server": "text=Base URL",
+        "/score": "text=With a model of this machine",
+        "/score?by=server": "text=Server and model",
         "/runs": "[data-testid=stDataFrame]",
     }
-    page.locator(waits.get(path, ".t")).first.wait_for(timeout=60_000)
+    wanted = waits.get(path, ".t")
+    page.locator(f"{wanted} >> visible=true").first.wait_for(timeout=60_000)
     page.wait_for_timeout(2500)
 
 

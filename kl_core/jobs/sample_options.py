@@ -20,6 +20,7 @@ from kl_core.formats.sampling_config import (
 )
 from kl_core.jobs.gemini_options import PoolOptions, SpendOptions
 from kl_core.jobs.gemini_plan import Ask
+from kl_core.jobs.worker import counted
 from kl_core.sources.sample_ask import Place, place_of
 
 
@@ -106,10 +107,15 @@ class SampleOptions:
     @property
     def title(self) -> str:
         """For the list of runs."""
-        named = ", ".join(model.folder for model in self.config.models[:3])
+        named = ", ".join(model.name.rsplit("/", 1)[-1] for model in self.config.models[:3])
         more = len(self.config.models) - 3
-        where = Path(self.source).name if self.from_tokens or self._file else self.source
-        return f"{named}{f' and {more} more' if more > 0 else ''} on {where}"
+        models = f"{named}{f' and {more} more' if more > 0 else ''}"
+        if self.from_tokens is not None:
+            return f"{models} going on from {self.from_tokens.name}"
+        prompts = self.config.prompts
+        if prompts is not None and prompts.texts is not None:
+            return f"{models} on {counted(len(prompts.texts), 'written prompt')}"
+        return f"{models} on {Path(self.source).name if self._file else self.source}"
 
     @property
     def _file(self) -> str | None:
