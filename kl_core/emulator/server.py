@@ -70,8 +70,8 @@ async def _listen(runner: web.AppRunner, port: int) -> None:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         raise InputError(
-            f"port {port} cannot be used ({os.strerror(error.errno)}); choose another with "
-            "--port, or 0 for a free one"
+            f"port {port} cannot be used ({os.strerror(error.errno)}): an emulator may run "
+            "there already; choose another with --port, or 0 for a free one"
         ) from error
 
 

@@ -75,13 +75,26 @@ def existing(path: Path) -> SampledFile | None:
         raise FormatError(f"it cannot be read ({error.strerror})", hint=_HINT) from error
     try:
         raw = msgspec.json.decode(data, type=_File)
-        numbered = {int(item["sample"]): item for item in raw.responses}
+        numbered = {_number(item["sample"]): item for item in raw.responses}
+        if len(numbered) < len(raw.responses):
+            raise ValueError("a number stands twice")
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise FormatError(
             "the file was not written by sample, so it is left as it is", hint=_HINT
         ) from error
     prompt = read_prompt(raw.prompt, "$.prompt")
     return SampledFile(prompt, raw.model, raw.sampling, numbered, raw.continued_from)
+
+
+def _number(value: object) -> int:
+    """Which of a prompt's samples an item is.
+
+    Raises:
+        ValueError: `sample` writes no such number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST_SAMPLES:
+        raise ValueError(f"{value!r} is no number of a sample")
+    return value
 
 
 def difference(found: SampledFile, wanted: SampledFile) -> str | None:
@@ -124,6 +137,9 @@ def write_file(path: Path, sampled: SampledFile) -> None:
         raise InputError(
             f"{path} cannot be written ({said}); free disk space or check the rights"
         ) from error
+
+
+MOST_SAMPLES = 1_000_000  # of a prompt; the ids of a run are counted out by these numbers
 
 
 class _File(msgspec.Struct):

@@ -90,7 +90,7 @@ class _Endpoint:
             refuse_shared_names(self.source)
         with closing(open_journal(worker.run_dir)) as journal:
             prober = Prober(worker, asked.options, asked.pool, self.server, journal)
-            way = prober.find(self._entries)
+            way = prober.find(lambda: numbered(self.source, worker))
             if not prober.asks:
                 self._finish_unasked(way)
                 return

@@ -17,8 +17,10 @@ from kl_core.jobs.patience import patiently
 from kl_core.jobs.reading import Numbered
 from kl_core.jobs.worker import Worker
 from kl_core.models.load import LoadedModel, load_tokenizer
+from kl_core.records import Prompt
 from kl_core.sources.calls import Answer, CallError, Retry
 from kl_core.sources.context import require_template
+from kl_core.sources.contexts import PreparedEntry
 from kl_core.sources.journal import Journal
 from kl_core.sources.pricing import Price
 from kl_core.sources.probe import ProbePoint, choose_point, literal_warning
@@ -32,6 +34,7 @@ LOOKED_AT = 200  # entries in which to look for responses that can be asked
 ENOUGH_TOKENS = 3
 PROBES = 2  # answers that probing alone leaves in the journal
 CANDIDATES = 5  # a response that the server refuses (too long, moderated) says nothing of the rest
+REACH_RETRIES = 3
 CONTRADICTED = 0.02  # of the tokens that the server names; above, the tokenizer is another one
 T = TypeVar("T")
 Entries = Callable[[], Iterable[Numbered]]
@@ -91,7 +94,7 @@ class Prober:
             way = self._positions(loaded, missing, entries)
         way.price = self._price()
         way.version = str(self._told.get("version") or "")
-        runs.update_params(self._worker.run_dir, probe=self._told)
+        self._remember()
         return way
 
     def _reach(self) -> None:
@@ -99,7 +102,8 @@ class Prober:
         from kl_core.sources.served_models import served_models
 
         call = lambda: served_models(self._server, self._pool.timeout_s)  # noqa: E731
-        waited = patiently(self._worker, call, self._pool.max_retries, self._server.loopback)
+        few = min(REACH_RETRIES, self._pool.max_retries)
+        waited = patiently(self._worker, call, few, self._server.loopback)
         with suppress(CallError):  # a server may have no list of models
             self._run(waited, keep=("denied", "refused", "stop", "odd"))
 
@@ -148,6 +152,7 @@ class Prober:
             raise ModelError(f"--server {options.server} takes token ids, and {missing}")
         if "kind" not in self._told:
             self._told |= self._detected(questions)
+            self._remember()
         kind = self._told["kind"]
         if kind is None:
             return None, self._told["refused"]
@@ -204,16 +209,15 @@ class Prober:
 
     def _learn(self, way: WholeResponses, questions: list[ScoreQuestion]) -> None:
         """Check the tokenizer, how long a request takes, and that the model is still the same."""
-        asked = [each for each in questions if self._journal.has(each.key)]
-        way.known_good = asked[0] if asked else None
-        for question in asked:
-            answer = self._journal.get(question.key)
-            if answer is not None and answer.error is None:
-                self._check_tokenizer(way, answer)
+        answers_kept = [(each, self._journal.get(each.key)) for each in questions]
+        asked = [(each, kept) for each, kept in answers_kept if kept and kept.error is None]
+        way.known_good = asked[0][0] if asked else None
+        for _, kept in asked:
+            self._check_tokenizer(way, kept)
         if "timed" not in self._told:
-            fresh = [each for each in questions if each not in asked][:1]
+            fresh = [each for each, kept in answers_kept if kept is None][:1]
             try:
-                answers = self._asked(way, fresh, keep=("refused", "odd"))
+                answers = self._asked(way, fresh, keep=("refused", "odd", "again"))
             except CallError:
                 answers = []
             for question, (answer, latency_s) in zip(fresh, answers, strict=False):
@@ -222,8 +226,13 @@ class Prober:
             self._journal.flush()
             self._told["timed"] = True
         way.latency_s = float(self._told["latency_s"])
+        self._remember()
         if self._resumed and asked:
-            self._check_same(way, asked[0])
+            self._check_same(way, asked[0][0])
+
+    def _remember(self) -> None:
+        """What was found out is not asked again by the next start."""
+        runs.update_params(self._worker.run_dir, probe=self._told)
 
     def _check_tokenizer(self, way: WholeResponses, answer: Answer) -> None:
         wrong, named = way.contradicted(answer)
@@ -259,11 +268,20 @@ class Prober:
         if mode == "completion" and loaded is None and not self._options.raw:
             raise ModelError(f"--fallback completion writes the prompt out, and {missing}")
         way = Positions(self._options, self._server, loaded, mode)  # type: ignore[arg-type]
-        point = choose_point(way.ready(each.source) for each in entries())
-        if point is None:
-            self.asks = False
-            return way
-        self._probe_point(way, point)
+        refused: set[Prompt | None] = set()
+        way.latency_s = 1.0  # until a call tells
+        while len(refused) < CANDIDATES:
+            ready = (way.ready(each.source) for each in entries())
+            point = choose_point(each for each in ready if _asked_prompt(each) not in refused)
+            if point is None:
+                self.asks = bool(refused)
+                return way
+            try:
+                self._probe_point(way, point)
+            except CallError:
+                refused.add(point.context.prompt)
+                continue
+            break
         return way
 
     def _probe_point(self, way: Positions, point: ProbePoint) -> None:
@@ -271,7 +289,9 @@ class Prober:
         answer, start = self._journal.get(context.key), self._journal.get(first.key)
         usable = answer is not None and start is not None and not (answer.error or start.error)
         if answer is None or start is None or not usable or "latency_s" not in self._told:
-            (answer, _), (start, latency_s) = self._asked(way, [context, first])
+            (answer, _), (start, latency_s) = self._asked(
+                way, [context, first], keep=("refused", "odd")
+            )
             for each, kept in ((context, answer), (first, start)):
                 self._journal.keep(each.key, kept)
             self._journal.flush()
@@ -324,6 +344,8 @@ class Prober:
             return f"{place} does not answer: start a server there first"
         if error.kind in ("connection", "timeout"):
             return f"{place} cannot be reached: {error.reason}; check the network, then start again"
+        if error.kind == "not JSON":
+            return f"{error.reason}: it is no model server, so check --base-url"
         return f"{error.reason}; nothing else was asked"
 
     def _price(self) -> Price:
@@ -337,3 +359,8 @@ class Prober:
         except CallError:
             return Price(None, None)
         return listed.get(self._options.model2, Price(None, None))
+
+
+def _asked_prompt(ready: PreparedEntry) -> Prompt | None:
+    """The prompt as it is sent, None where nothing of the entry is."""
+    return next((context.prompt for context in ready.contexts()), None)

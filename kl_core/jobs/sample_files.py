@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from kl_core.errors import FormatError, InputError
@@ -31,7 +32,8 @@ def write_merged(path: Path, own: SampledFile, overwrite: bool = False) -> Writt
     """Bring a run's responses into a file, together with those that other runs put there.
 
     It is read again and replaced under a lock, and not touched where nothing is new. A number
-    that both have keeps this run's response.
+    that both have keeps this run's response. A file that cannot be read, whoever wrote it, is
+    kept beside as `<name>.bak`.
 
     Args:
         own: the responses of this run alone.
@@ -48,6 +50,8 @@ def write_merged(path: Path, own: SampledFile, overwrite: bool = False) -> Writt
         found = _read(path)
         written = _merged(found, own, overwrite)
         if written.refusal is None and not _same(found, written.file):
+            if found is None and path.exists() and not overwrite:
+                _set_aside(path)
             write_file(path, written.file)
             with suppress(OSError):  # a file system without it
                 os.fsync(folder)
@@ -76,6 +80,13 @@ def _read(path: Path) -> SampledFile | None:
         return existing(path)
     except FormatError:
         return None
+
+
+def _set_aside(path: Path) -> None:
+    """Give a file that is no file of responses another name."""
+    names = (path.with_name(f"{path.name}.bak{n or ''}") for n in count())
+    with suppress(OSError):  # what stands in its way there is told by the write that follows
+        path.rename(next(name for name in names if not name.exists()))
 
 
 @contextmanager

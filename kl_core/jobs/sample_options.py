@@ -82,7 +82,16 @@ class SampleOptions:
         if problem:
             raise InputError(problem)
         judge = [self.judge.model] if self.judge is not None else []
-        return [place_of(model) for model in (*self.config.models, *judge)]
+        places: list[Place] = []
+        problems: list[str] = []
+        for model in (*self.config.models, *judge):
+            try:
+                places.append(place_of(model))
+            except InputError as error:
+                problems.append(str(error))
+        if problems:
+            raise InputError("; ".join(dict.fromkeys(problems)))
+        return places
 
     def frozen(self, places: list[Place]) -> dict[str, Any]:
         """As JSON; equal paths are equal however they were typed."""

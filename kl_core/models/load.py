@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _LOADING = threading.Lock()
 """transformers makes empty models by a switch of the process: two at once mix their weights."""
+_TOKENIZERS = ("tokenizer*", "vocab*", "*.model")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -125,6 +126,9 @@ def load_tokenizer(spec: ModelSpec) -> LoadedModel:
         ModelError: as load_model.
     """
     check_spec(spec, weights=False)
+    folder = Path(spec.model).expanduser()
+    if folder.is_dir() and not any(True for name in _TOKENIZERS for _ in folder.glob(name)):
+        raise ModelError(f"{spec.model} holds no tokenizer; check the path.")
     _quiet()
     tokenizer = _load_tokenizer(spec)
     if spec.chat_template is not None:

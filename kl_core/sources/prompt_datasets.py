@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,8 @@ def _rows(source: PromptSource, shown: str) -> Iterator[tuple[str, Any]]:
 def _stream(source: PromptSource) -> Any:
     try:
         datasets: Any = importlib.import_module("datasets")
+        for name in ("huggingface_hub", "datasets", "fsspec"):  # what failed is said in a sentence
+            logging.getLogger(name).setLevel(logging.ERROR)
     except ImportError as error:
         raise InputError("it needs the package datasets; pip install datasets") from error
     where = str(source.dataset)

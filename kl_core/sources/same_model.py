@@ -7,8 +7,8 @@ import math
 from kl_core.sources.calls import Answer, Candidate
 from kl_core.sources.scored_text import unpacked
 
-NOISE = 0.05
-"""Kernels that sum in another order move log-probabilities by some hundredths of a nat."""
+NOISE = 0.2
+"""Nats; bfloat16 and kernels that sum in another order move log-probabilities by up to a tenth."""
 
 
 def change(before: Answer, now: Answer) -> str | None:

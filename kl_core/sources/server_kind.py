@@ -176,11 +176,14 @@ def _clause(error: CallError) -> str:
 def _ends(error: CallError, kind: ServerKind) -> bool:
     """Whether a failure would meet every other kind as well.
 
-    A gateway may guard the routes above its base URL by other rules: being denied there says
-    no more than that they are not offered.
+    Ids that the server's vocabulary does not have are the tokenizer's fault, whatever else the
+    server offers. A gateway may guard the routes above its base URL by other rules: being denied
+    there says no more than that they are not offered.
     """
     if error.kind in _NOT_HERE:
         return False
+    if error.kind == "other tokens" and error.retry == "stop":  # the server knows no such ids
+        return True
     return error.kind in _AT_ONCE or (error.retry == "denied" and kind != "sglang")
 
 

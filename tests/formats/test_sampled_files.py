@@ -173,6 +173,17 @@ def test_a_file_of_another_origin_is_not_taken_for_one_of_ours(tmp_path, text):
         existing(tmp_path)
 
 
+@pytest.mark.parametrize("numbers", [[-1], [1.5], [True], [2**62], [10**30], ["1"], [0, 0]])
+def test_numbers_that_sample_does_not_write_make_a_file_another_s(tmp_path, numbers):
+    """Ids are counted out by them, so none is taken that could not have been written."""
+    items = [{"sample": number, "text": "a"} for number in numbers]
+    record = {"prompt": "hi", "model": "m", "sampling": {}, "responses": items}
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps(record))
+    with pytest.raises(FormatError, match="not written by sample"):
+        existing(path)
+
+
 def test_names_say_what_was_asked_and_differ_for_other_turns():
     """Readable, short, safe as a file name, the same in every run."""
     assert file_name(PROMPT) == "how-do-bees-make-wax-e0bc0fd31e45.json"

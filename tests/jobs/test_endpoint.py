@@ -14,6 +14,7 @@ from kl_core.emulator.settings import Settings
 from kl_core.errors import InputError, ModelError, RunError
 from kl_core.jobs.finishing import Finishing
 from kl_core.store import runs
+from kl_core.store.parts import finished_prompts
 from kl_core.store.spending import read_plan, read_stats
 from kl_core.store.summary import run_summary
 from tests.jobs.endpoint import RESPONSES, TUNED, scored_here, serve
@@ -247,9 +248,11 @@ def test_a_resumed_run_stops_where_another_model_answers_by_now(tmp_path, two, m
     more = {"input_dir": two, "server": "vllm"}
     with running(Settings()) as server:
         with monkeypatch.context() as broken:
-            broken.setattr(Finishing, "write", stopped)
+            broken.setattr(Finishing, "write", stopping_after(1, Finishing.write))
             with pytest.raises(RunError, match="on purpose"):
                 serve(tmp_path, server.base_url, **more)
+        [run_dir] = runs.run_folders(tmp_path)
+        assert finished_prompts(run_dir), "an entry, its probed responses too, is finished"
         server.settings = Settings(answers="hash")
         with pytest.raises(RunError, match="another model seems to answer"):
             serve(tmp_path, server.base_url, **more)
@@ -257,9 +260,32 @@ def test_a_resumed_run_stops_where_another_model_answers_by_now(tmp_path, two, m
         assert runs.read_status(serve(tmp_path, server.base_url, **more)).state == "done"
 
 
-def stopped(*_: object) -> None:
-    """In place of writing a result."""
-    raise RunError("on purpose")
+def test_a_prompt_that_the_server_refuses_does_not_keep_the_others_from_being_asked(tmp_path, two):
+    """By whole responses and by positions alike: its own reason, and figures for the rest."""
+    folder = tmp_path / "in"
+    shutil.copytree(two, folder)
+    entry = json.loads((RESPONSES / TWO[0]).read_text()) | {"prompt": "word " * 600}
+    (folder / "a-long-one.json").write_text(json.dumps(entry))
+    with running(Settings()) as server:
+        for scoring, more in (((), {"fallback": "completion"}), (("vllm",), {})):
+            server.settings = Settings(scoring=scoring)
+            run_dir = serve(tmp_path, server.base_url, input_dir=folder, **more)
+            summary = run_summary(run_dir)
+            assert summary["state"] == "done"
+            assert summary["scored_tokens"] > 100
+            assert any("a-long-one" in row["file"] for row in summary["problems"])
+
+
+def stopping_after(count, write):
+    """In place of writing a result: so many are written, the next one ends the run."""
+    written = []
+
+    def wrapped(*arguments):
+        if len(written) >= count:
+            raise RunError("on purpose")
+        written.append(write(*arguments))
+
+    return wrapped
 
 
 @pytest.mark.parametrize(

@@ -299,3 +299,17 @@ def test_a_started_answer_that_was_complete_is_no_error_of_the_run(tmp_path):
     counts = ModelCounts("m", "m", True, 1)
     counts.add({0: item}, 0, 0)
     assert not counts.problems()
+
+
+@pytest.mark.parametrize("written", ["my own notes", "", '{"prompt": "hi"}'])
+def test_a_file_that_cannot_be_read_is_kept_under_another_name(tmp_path, written):
+    """Whoever wrote it; a second one does not take the first one's place."""
+    path = tmp_path / "f.json"
+    own = SampledFile((Message("user", "hi"),), "m", {}, {0: {"sample": 0, "text": "a"}}, None)
+    for _ in range(2):
+        path.write_text(written)
+        assert write_merged(path, own).refusal is None
+        assert existing(path).responses.keys() == {0}
+    kept = sorted(each.name for each in tmp_path.iterdir() if ".bak" in each.name)
+    assert kept == ["f.json.bak", "f.json.bak1"]
+    assert {(tmp_path / name).read_text() for name in kept} == {written}

@@ -1,6 +1,7 @@
 """What a server offers is found by asking it, and said in one sentence."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -236,6 +237,14 @@ def test_one_token_without_a_value_proves_nothing():
         return reply
 
     assert run(answer, lambda server: detect(server, MODEL, one, 5))[0].kind is None
+
+
+def test_ids_that_the_server_does_not_know_end_detection(emulator):
+    """The tokenizer is another model's; taking the text instead would hide that."""
+    foreign = replace(question(), response_ids=(*question().response_ids[:-1], 99_999))
+    with pytest.raises(CallError, match="--tokenizer") as told:
+        found_at(emulator, Settings(), foreign)
+    assert (told.value.kind, told.value.retry) == ("other tokens", "stop")
 
 
 def test_another_model_ends_detection(emulator):
