@@ -124,6 +124,8 @@ def print_summary(summary: dict[str, Any]) -> None:
         _print_shared(summary)
     if calls := summary.get("calls"):
         _print_calls(calls, summary.get("cost"))
+    if summary.get("server"):
+        print(_asked_by(summary))
     for model in summary.get("models") or ():
         say(_sampled(model), hang=2)
     if summary.get("models"):
@@ -194,6 +196,12 @@ def _sampled(model: dict[str, Any]) -> str:
         named = ", ".join(f"{one_line(who, 40) or 'unnamed'} {n:,}" for who, n in without.items())
         said.append(f"{sum(without.values()):,} without log-probabilities: {named}")
     return "; ".join(said)
+
+
+def _asked_by(summary: dict[str, Any]) -> str:
+    """`asked by echo, as text: one request a response`."""
+    text = ", as text" if summary.get("by_text") else ""
+    return f"asked by {summary['server']}{text}: one request a {summary['asked_by']}"
 
 
 def _directions(summary: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ def csv_records(
         columns: one of these must be there.
 
     Raises:
-        InputError: none of the columns, or a quote that is never closed.
+        InputError: none of the columns, or one of them twice, or a quote that is never closed.
     """
     lines = io.StringIO(text, newline="")
     header = text.lstrip("\r\n").split("\n", 1)[0]
@@ -44,6 +44,9 @@ def csv_records(
             f"it has no column {columns[0]!r}; its columns are {_listed(names)}: name one of them "
             "with prompts.field"
         )
+    twice = [name for name in names if name in columns and names.count(name) > 1]
+    if twice:
+        raise InputError(f"its column {twice[0]!r} stands twice; give the two different names")
     if len(cells) == 1:
         rows = _Rows(lines, _unused(text), rows.line)
     for line, row in rows:

@@ -68,6 +68,9 @@ def run_summary(run_dir: Path) -> dict[str, Any]:
     if against := info.request.get("against"):
         result["against"] = against
         result["shared_contexts"] = runs.read_params(run_dir).get("shared_contexts")
+    if info.kind == "endpoint":
+        asked = runs.read_params(run_dir).get("identity2") or {}
+        result |= {key: asked.get(key) for key in ("server", "asked_by", "by_text")}
     if info.kind == "sample":
         result["output_dir"] = info.request.get("output_dir")
         result["models"] = [asdict(model) for model in read_sampled(run_dir)]

@@ -224,6 +224,7 @@ def test_a_system_message_comes_before_every_prompt_in_place_of_its_own(load):
         ("p.json", "[1", {}, "ends early"),
         ("p.csv", "a,b\n1,2", {}, "no column 'prompt'; its columns are a, b"),
         ("p.csv", "", {}, "its columns are none"),
+        ("p.csv", "prompt,prompt\na,b", {}, "'prompt' stands twice"),
         ("p.json", '[{"x": 1}]', {}, "1 without a usable prompt; the first: no prompt in"),
         ("p.json", records(3), {"language": "French"}, "3 in another language"),
         ("p.json", records(3), {"field": "a["}, "no path"),

@@ -116,6 +116,7 @@ def test_the_summary_and_the_plan_count_requests(tmp_path, two, here):
         run_dir = serve(tmp_path, server.base_url, input_dir=two)
     summary, plan = run_summary(run_dir), read_plan(run_dir)
     assert summary["calls"]["made"] == askable(here)
+    assert (summary["server"], summary["asked_by"]) == ("vllm", "response")
     assert summary["measure"] == "floor"
     assert summary["model2"] == "tiny-tuned"
     assert plan is not None
