@@ -96,7 +96,7 @@ class Calls:
                 raise refused
             return await self._answered(request, started)
         except ApiError as error:
-            await self._wait(started)
+            await self._state.wait(started)
             stats.count(error.kind)
             return error_response(error)
         except asyncio.CancelledError:
@@ -123,7 +123,7 @@ class Calls:
             await asyncio.sleep(settings.hang_s)
             raise ApiError(504, DEADLINE, fault)
         reply = spoilt(fault, await self._reply(model, asked, key))
-        await self._wait(started)
+        await self._state.wait(started)
         if fault == "drop":
             state.stats.count(fault)
             return await broken_off(request, encode_json(reply))
@@ -134,7 +134,7 @@ class Calls:
         self, model: str, asked: Asked, key: bytes, started: float
     ) -> web.StreamResponse:
         reply = await self._reply(model, asked, key)
-        await self._wait(started)
+        await self._state.wait(started)
         self._state.stats.count("ok", key, *_tokens(reply))
         return json_response(reply)
 
@@ -143,12 +143,6 @@ class Calls:
             return await self._state.answer_later(model, asked, key)
         except ModelError as error:
             raise ApiError(500, str(error), "model") from error
-
-    async def _wait(self, started: float) -> None:
-        """Until the least latency is over."""
-        left = started + self._state.settings.latency_ms / 1000 - time.monotonic()
-        if left > 0:
-            await asyncio.sleep(left)
 
 
 def _body(data: bytes) -> Any:

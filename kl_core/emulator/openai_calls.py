@@ -67,7 +67,7 @@ class Calls:
             require_key(self._state.settings, request)
             return await self._answered(request, kind, started)
         except ApiError as error:
-            await self._wait(started)
+            await self._state.wait(started)
             stats.count(error.kind)
             return error_response(OpenAiError.of(error))
         except asyncio.CancelledError:
@@ -95,7 +95,7 @@ class Calls:
             fault = None
         if fault is not None:
             reply = spoilt(fault, reply, call.odd)
-        await self._wait(started)
+        await self._state.wait(started)
         tokens = _tokens(reply)
         if fault == "drop":
             state.stats.count(fault)
@@ -120,12 +120,6 @@ class Calls:
             return await self._state.compute(lambda: kind.reply(self._state, asked, call))
         except ModelError as error:
             raise ApiError(500, str(error), "model") from error
-
-    async def _wait(self, started: float) -> None:
-        """Until the least latency is over."""
-        left = started + self._state.settings.latency_ms / 1000 - time.monotonic()
-        if left > 0:
-            await asyncio.sleep(left)
 
 
 def _tokens(reply: Json) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -115,6 +116,12 @@ class State:
         if self.settings.answers == "hash":
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._models, work)
+
+    async def wait(self, started: float) -> None:
+        """Until the least latency since `started` (monotonic seconds) is over."""
+        left = started + self.settings.latency_ms / 1000 - time.monotonic()
+        if left > 0:
+            await asyncio.sleep(left)
 
     def warm(self) -> None:
         """Begin to load the models, so that the first call need not wait for them."""

@@ -199,7 +199,6 @@ class Prober:
                 "start": found.start,
                 "version": found.version,
                 "latency_s": took / max(found.calls, 1),
-                "asked": question.key.hex(),
             }
         return {"kind": None, "refused": refused}
 

@@ -95,7 +95,7 @@ class ByIds:
         rows, self._problems = self._problems, []
         return rows
 
-    def prepare(self, entry: Entry, response: Response) -> Prepared:
+    def prepare(self, response: Response) -> Prepared:
         """The response in local ids; nothing is noted before it is scored."""
         alignment = align(
             [position.token for position in response.positions],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from kl_core.errors import InputError
 from kl_core.formats.dists import OUTSIDE
 from kl_core.records import Prompt
 from kl_core.sources.calls import Answer, CallError, Candidate
+from kl_core.sources.json_values import count, finite, mapping
 from kl_core.sources.servers import Server
 
 ROLES = {
@@ -20,7 +20,6 @@ ROLES = {
     "system": "system",
     "developer": "developer",
 }
-MOST_TOKENS = 2**31 - 1
 IDS = range(2**62)
 Json = dict[str, Any]
 
@@ -160,31 +159,7 @@ def candidate(token: Any, number: Any, logprob: Any) -> Candidate | None:
     return Candidate(token, number if is_id else None, value)
 
 
-def finite(value: Any) -> float | None:
-    """A number that can be a log-probability, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def model_of(reply: Mapping[str, Any]) -> str:
     """The model that a reply names, "" where it names none."""
     name = reply.get("model")
     return name if isinstance(name, str) else ""
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """`value` where it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def count(usage: Mapping[str, Any], name: str) -> int:
-    """Tokens billed, 0 where the server does not say or says what cannot be."""
-    value = usage.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return 0
-    return value if 0 < value <= MOST_TOKENS else 0

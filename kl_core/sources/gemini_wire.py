@@ -13,10 +13,10 @@ from kl_core.errors import InputError
 from kl_core.formats.dists import OUTSIDE
 from kl_core.records import Message, Prompt
 from kl_core.sources.calls import Answer, CallError, Candidate, Context
+from kl_core.sources.json_values import count, mapping
 
 ROLES = {"user": "user", "human": "user", "assistant": "model", "model": "model"}
 SYSTEM = ("system", "developer")
-MOST_TOKENS = 2**31 - 1  # the API counts in 32 bits; more is no count
 IDS = range(-(2**63), 2**63)  # what 64 bits hold
 Json = dict[str, Any]
 
@@ -105,8 +105,8 @@ def read_reply(reply: Mapping[str, Any], settings: WireSettings) -> Answer:
     Raises:
         CallError: `other model` (stop), `blocked`, `empty` or `no logprobs` (odd).
     """
-    usage = _mapping(reply.get("usageMetadata"))
-    tokens_in, tokens_out = _count(usage, "promptTokenCount"), _count(usage, "candidatesTokenCount")
+    usage = mapping(reply.get("usageMetadata"))
+    tokens_in, tokens_out = count(usage, "promptTokenCount"), count(usage, "candidatesTokenCount")
     version = str(reply.get("modelVersion") or "")
     if version and not same_model(settings.model, version):
         raise CallError(
@@ -119,18 +119,18 @@ def read_reply(reply: Mapping[str, Any], settings: WireSettings) -> Answer:
         )
     candidates = reply.get("candidates")
     if not isinstance(candidates, list) or not candidates:
-        why = _mapping(reply.get("promptFeedback")).get("blockReason")
+        why = mapping(reply.get("promptFeedback")).get("blockReason")
         if why:
             raise CallError(
                 "blocked", f"the prompt was blocked ({why})", "odd", input_tokens=tokens_in
             )
         raise CallError("empty", "the reply had no candidate", "odd", input_tokens=tokens_in)
-    first = _mapping(candidates[0])
+    first = mapping(candidates[0])
     finish = str(first.get("finishReason") or "")
-    result = _mapping(first.get("logprobsResult"))
+    result = mapping(first.get("logprobsResult"))
     top = _candidates(result)
     if not top:
-        parts = _mapping(first.get("content")).get("parts")
+        parts = mapping(first.get("content")).get("parts")
         kind = "no logprobs" if parts else "empty"
         ended = f" (finish reason {finish})" if finish else ""
         reason = (
@@ -167,7 +167,7 @@ def _candidates(result: Mapping[str, Any]) -> tuple[Candidate, ...]:
     steps = result.get("topCandidates")
     if not isinstance(steps, list) or not steps:
         return ()
-    listed = _mapping(steps[0]).get("candidates")
+    listed = mapping(steps[0]).get("candidates")
     if not isinstance(listed, list):
         return ()
     found = [_candidate(each) for each in listed]
@@ -185,15 +185,3 @@ def _candidate(raw: Any) -> Candidate | None:
     is_id = isinstance(number, int) and not isinstance(number, bool) and number in IDS
     known = number if is_id else None
     return Candidate(raw.get("token", ""), known, float(logprob))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int:
-    """Tokens billed, 0 where the server does not say or says what cannot be."""
-    value = usage.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return 0
-    return value if 0 < value <= MOST_TOKENS else 0

@@ -91,10 +91,7 @@ class LocalScorer:
                 self._refuse(entry, results[number], str(error))
                 continue
             for group in groups:
-                ready = [
-                    (number, i, self._by_ids.prepare(entry, entry.responses[i]))
-                    for i in group.slots
-                ]
+                ready = [(number, i, self._by_ids.prepare(entry.responses[i])) for i in group.slots]
                 places.append(ready)
                 ids = tuple(p.alignment.ids for _, _, p in ready)
                 work.append(Work(group.prompt_ids, ids, tuple(p.wanted for _, _, p in ready)))

@@ -11,9 +11,9 @@ import msgspec
 from kl_core.errors import InputError
 from kl_core.formats.sampling_config import ModelConfig
 from kl_core.sources.calls import Answer, CallError
-from kl_core.sources.chat_wire import MOST_TOKENS, count, mapping
 from kl_core.sources.gemini_client import GeminiClient
 from kl_core.sources.gemini_wire import prompt_body, same_model
+from kl_core.sources.json_values import MOST_TOKENS, count, mapping
 from kl_core.sources.sample_question import SampleQuestion
 from kl_core.sources.sample_reply import ALL_REASONING
 from kl_core.sources.sample_settings import Settings, is_started

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kl_core.sources.calls import Answer, CallError
-from kl_core.sources.chat_wire import count, mapping
+from kl_core.sources.json_values import count, mapping
 
 ALL_REASONING = (
     "all its tokens went into reasoning and none into the answer: raise max_tokens, or set "

@@ -10,7 +10,8 @@ import msgspec
 
 from kl_core.sources import score_echo, score_sglang, score_vllm
 from kl_core.sources.calls import Answer, CallError
-from kl_core.sources.chat_wire import count, mapping, model_of
+from kl_core.sources.chat_wire import model_of
+from kl_core.sources.json_values import count, mapping
 from kl_core.sources.openai_client import OpenAiClient
 from kl_core.sources.redaction import redacted
 from kl_core.sources.scored_text import ScoredText, ScoreQuestion, ServerKind, packed

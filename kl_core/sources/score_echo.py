@@ -12,9 +12,9 @@ from typing import Any
 
 from kl_core.formats.pieces import looks_special
 from kl_core.sources.calls import CallError, Candidate
-from kl_core.sources.chat_wire import count, mapping
 from kl_core.sources.echo_lists import Lists, usual
 from kl_core.sources.echo_text import Part, by_bytes, by_offsets, doubled, leading, spell
+from kl_core.sources.json_values import count, mapping
 from kl_core.sources.score_lists import (
     Row,
     gathered,

@@ -9,7 +9,8 @@ from typing import Any
 
 from kl_core.formats.dists import OUTSIDE
 from kl_core.sources.calls import CallError, Candidate
-from kl_core.sources.chat_wire import IDS, finite
+from kl_core.sources.chat_wire import IDS
+from kl_core.sources.json_values import finite
 from kl_core.sources.scored_text import ScoredText, ScoreQuestion
 
 UNKNOWN_RANK = -1

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kl_core.sources.calls import Candidate
-from kl_core.sources.chat_wire import mapping
+from kl_core.sources.json_values import mapping
 from kl_core.sources.score_lists import (
     RANKS,
     Row,

@@ -159,7 +159,7 @@ class Served:
         said = _said(response)
         if self._by_ids is None or self._vocab is None or ids is None:
             return _text_sheet(response, (None, None), text, said)
-        prepared = self._by_ids.prepare(entry, response)
+        prepared = self._by_ids.prepare(response)
         own = tuple(prepared.alignment.ids)
         meant = _meant(self._vocab, own)
         if self._sends_text:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kl_core.sources.calls import CallError
-from kl_core.sources.chat_wire import mapping
+from kl_core.sources.json_values import mapping
 from kl_core.sources.openai_client import OpenAiClient
 from kl_core.sources.pricing import Price
 from kl_core.sources.servers import Server

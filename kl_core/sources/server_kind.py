@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from kl_core.sources.calls import Answer, CallError
-from kl_core.sources.chat_wire import mapping
+from kl_core.sources.json_values import mapping
 from kl_core.sources.openai_client import OpenAiClient
 from kl_core.sources.score_client import ScoreClient
 from kl_core.sources.score_echo import DoubledStartError

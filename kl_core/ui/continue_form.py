@@ -11,7 +11,7 @@ from kl_core.formats.sampling_config import JUDGE_TEMPLATE, JudgeConfig, Samplin
 from kl_core.ui import continue_sides, endpoint_form, endpoint_keys, visible
 from kl_core.ui.continue_files import LABELS
 from kl_core.ui.continue_sides import WHERE
-from kl_core.ui.endpoint_fields import Fields, wrong
+from kl_core.ui.form_fields import Fields, wrong
 
 FIELDS = Fields("continue")
 JUDGE = Fields("continue_judge")

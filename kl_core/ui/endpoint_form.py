@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from kl_core.ui import endpoint_keys, endpoint_settings, markup
-from kl_core.ui.endpoint_fields import Fields
+from kl_core.ui.form_fields import Fields
 
 FIELDS = Fields("endpoint")
 CONCURRENT, RETRIES, LIST, TIMEOUT = "16", "8", "20", "120"

@@ -8,6 +8,7 @@ from typing import Any
 
 from kl_core import addresses
 from kl_core.ui import endpoint_keys, folders
+from kl_core.ui.command_options import CommandOptions
 from kl_core.ui.option_words import with_labels
 
 Values = Mapping[str, Any]
@@ -40,6 +41,7 @@ OPTIONS = (
 FLAGS = ("raw", "trust_remote_code", "reuse")
 WHOLE = ("top_logprobs", "max_files", "max_concurrent", "max_retries")
 FRACTIONS = ("rate_limit", "timeout", "input_price", "output_price", "max_cost")
+_COMMAND = CommandOptions(FLAGS, WHOLE, FRACTIONS, OPTIONS)
 DEFAULTS = {"server": "auto", "fallback": "stop"}
 """Choices of the form that leave their option out."""
 LABELS = {
@@ -105,28 +107,7 @@ def options(values: Values) -> dict[str, Any]:
 
 def from_command(words: Sequence[str]) -> dict[str, Any]:
     """The options in a command that `launch` wrote; what cannot be read is left out."""
-    found: dict[str, Any] = {}
-    rest = list(words)
-    while rest:
-        name, _, value = rest.pop(0).partition("=")
-        option = name.removeprefix("--").replace("-", "_")
-        if not name.startswith("--") or option not in OPTIONS:
-            continue
-        if option in FLAGS:
-            found[option] = True
-        elif value or rest:
-            number = _number(option, value or rest.pop(0))
-            found |= {} if number is None else {option: number}
-    return found
-
-
-def _number(option: str, text: str) -> Any:
-    try:
-        if option in WHOLE:
-            return int(text)
-        return float(text) if option in FRACTIONS else text
-    except ValueError:
-        return None
+    return _COMMAND.read(words)
 
 
 def problems(values: Values) -> dict[str, str]:

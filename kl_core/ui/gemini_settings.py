@@ -8,6 +8,7 @@ from typing import Any
 
 from kl_core import addresses
 from kl_core.ui import folders
+from kl_core.ui.command_options import CommandOptions
 
 Values = Mapping[str, Any]
 _BOTH = ("input_dir", "output_dir", "model2", "project_id", "location", "top_logprobs", "pattern")
@@ -52,6 +53,9 @@ WHOLE = (
     "lifecycle_days",
 )
 FRACTIONS = ("rate_limit", "budget", "input_price", "output_price")
+_COMMAND = CommandOptions(
+    FLAGS, WHOLE, FRACTIONS, frozenset((*OPTIONS["prefill"], *OPTIONS["batch"]))
+)
 _MODEL = re.compile(r"[A-Za-z0-9][\w.\-/@:]*", re.ASCII)
 _PROJECT = re.compile(r"[a-z][a-z0-9.:\-]*[a-z0-9]")
 _LOCATION = re.compile(r"[a-z]+(-[a-z]+[0-9]+)?")
@@ -66,30 +70,7 @@ def options(kind: str, values: Values) -> dict[str, Any]:
 
 def from_command(words: Sequence[str]) -> dict[str, Any]:
     """The options in a command that `launch` wrote; what cannot be read is left out."""
-    found: dict[str, Any] = {}
-    rest = list(words)
-    while rest:
-        name, _, value = rest.pop(0).partition("=")
-        option = name.removeprefix("--").replace("-", "_")
-        if not name.startswith("--"):
-            continue
-        if option in FLAGS:
-            found[option] = True
-        elif option in {*OPTIONS["prefill"], *OPTIONS["batch"]} and (value or rest):
-            text = value or rest.pop(0)
-            number = _number(option, text)
-            if number is not None:
-                found[option] = number
-    return found
-
-
-def _number(option: str, text: str) -> Any:
-    try:
-        if option in WHOLE:
-            return int(text)
-        return float(text) if option in FRACTIONS else text
-    except ValueError:
-        return None
+    return _COMMAND.read(words)
 
 
 def problems(kind: str, values: Values) -> dict[str, str]:

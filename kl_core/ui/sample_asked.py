@@ -16,9 +16,13 @@ from kl_core.formats.sampling_config import SamplingConfig
 from kl_core.store import runs
 from kl_core.store.sampled import SampledModel
 from kl_core.ui import endpoint_keys, figures, folders, gemini_settings, progress, visible
+from kl_core.ui.command_options import CommandOptions
 from kl_core.ui.sample_form import RUN_OPTIONS
 
-_FLAGS = ("overwrite",)
+_WHOLE = ("max_concurrent", "max_retries")
+_COMMAND = CommandOptions(
+    ("overwrite", "yes"), _WHOLE, [name for name in RUN_OPTIONS if name not in _WHOLE]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +52,9 @@ def of(run_dir: Path) -> Asked:
     return Asked(config, options, "from_tokens" in found)
 
 
-def options_in(words: list[str]) -> dict[str, Any]:
+def options_in(words: Sequence[str]) -> dict[str, Any]:
     """The options of a command that `launch` wrote; what cannot be read is left out."""
-    found: dict[str, Any] = {}
-    rest = list(words)
-    while rest:
-        name, _, value = rest.pop(0).partition("=")
-        option = name.removeprefix("--").replace("-", "_")
-        if not name.startswith("--"):
-            continue
-        if option in _FLAGS:
-            found[option] = True
-        elif value or rest:
-            found[option] = _read(option, value or rest.pop(0))
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _read(option: str, text: str) -> Any:
-    if option not in RUN_OPTIONS:
-        return text
-    try:
-        return int(text) if option in ("max_concurrent", "max_retries") else float(text)
-    except ValueError:
-        return None
+    return _COMMAND.read(words)
 
 
 def _frozen(run_dir: Path) -> SamplingConfig | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from kl_core.ui.endpoint_fields import Check, Fields
+from kl_core.ui.form_fields import Check, Fields
 
 FIELDS = Fields("draw")
 

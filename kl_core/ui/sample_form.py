@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from kl_core.ui import folders, sample_fields
-from kl_core.ui.endpoint_fields import Check
+from kl_core.ui.form_fields import Check
 from kl_core.ui.sample_fields import FIELDS
 from kl_core.ui.sample_values import Values
 

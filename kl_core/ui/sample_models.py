@@ -14,7 +14,7 @@ from kl_core.ui import (
     sample_problems,
     sample_values,
 )
-from kl_core.ui.endpoint_fields import Check, wrong
+from kl_core.ui.form_fields import Check, wrong
 from kl_core.ui.sample_fields import FIELDS
 from kl_core.ui.sample_values import SERVERS, field
 

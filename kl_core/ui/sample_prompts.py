@@ -16,7 +16,7 @@ from kl_core.ui import (
     sample_values,
     sample_words,
 )
-from kl_core.ui.endpoint_fields import Check
+from kl_core.ui.form_fields import Check
 from kl_core.ui.sample_fields import FIELDS
 from kl_core.ui.sample_place import WAYS, Place
 

@@ -41,7 +41,7 @@ def told(*chosen: float, **more) -> Told:
 def scored(texts: str, what: Told, words: tuple[str, ...] = ()):
     made = entry([position(each) for each in words or texts])
     by_ids = source()
-    result = by_ids.told(made, by_ids.prepare(made, made.responses[0]), what)
+    result = by_ids.told(made, by_ids.prepare(made.responses[0]), what)
     return result, by_ids.problems()
 
 
@@ -100,7 +100,7 @@ def test_preparing_notes_nothing_and_scoring_notes_low_coverage_once():
     made = entry([position("ab"), position("cd")])
     by_ids = source()
     for _ in range(3):
-        prepared = by_ids.prepare(made, made.responses[0])
+        prepared = by_ids.prepare(made.responses[0])
     assert not by_ids.problems()
     by_ids.told(made, prepared, told(*[-1.0] * 4))
     [row] = by_ids.problems()
@@ -111,7 +111,7 @@ def test_an_engine_without_a_value_had_nothing_before_the_token():
     """The first token of an empty prompt; the others are scored."""
     made = entry([position("a"), position("b")])
     by_ids = source()
-    prepared = by_ids.prepare(made, made.responses[0])
+    prepared = by_ids.prepare(made.responses[0])
     scores = Scores(
         chosen=np.array([np.nan, -1.0]),
         rank=np.array([-1, 1]),

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from kl_core.sources import score_echo, score_sglang, score_vllm
 from kl_core.sources.calls import Answer, CallError
-from kl_core.sources.chat_wire import finite
+from kl_core.sources.json_values import finite
 from kl_core.sources.score_client import ScoreClient
 from kl_core.sources.scored_text import ScoreQuestion, unpacked
 from tests.sources.openai_stub import failing, run

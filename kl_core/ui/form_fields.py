@@ -65,6 +65,14 @@ class Fields:
         st.session_state.setdefault(self.key(name), bool(self.values().get(name)))
         self.values()[name] = st.checkbox(label, key=self.key(name), **looks)
 
+    def share(self, name: str, label: str, least: int, step: int, **looks: Any) -> None:
+        """A share as percent; all of it is the option's default."""
+        kept = self.values().get(name)
+        percent = 100 if kept is None else min(100, max(least, step * round(100 * kept / step)))
+        st.session_state.setdefault(self.key(name), percent)
+        said = st.slider(label, least, 100, step=step, key=self.key(name), format="%d %%", **looks)
+        self.values()[name] = None if said == 100 else said / 100
+
     def choice(
         self,
         name: str,
