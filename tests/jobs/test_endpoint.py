@@ -249,7 +249,7 @@ def test_a_resumed_run_stops_where_another_model_answers_by_now(tmp_path, two, m
     more = {"input_dir": two, "server": "vllm"}
     with running(Settings()) as server:
         with monkeypatch.context() as broken:
-            broken.setattr(Finishing, "write", stopping_after(1, Finishing.write))
+            broken.setattr(Finishing, "write", stopping_with(1, Finishing.write))
             with pytest.raises(RunError, match="on purpose"):
                 serve(tmp_path, server.base_url, **more)
         [run_dir] = runs.run_folders(tmp_path)
@@ -277,14 +277,47 @@ def test_a_prompt_that_the_server_refuses_does_not_keep_the_others_from_being_as
             assert any("a-long-one" in row["file"] for row in summary["problems"])
 
 
-def stopping_after(count, write):
-    """In place of writing a result: so many are written, the next one ends the run."""
+def shortened(responses):
+    """Three different responses of a few tokens, cheap enough to be the probe's."""
+    kept = []
+    for count in (4, 5, 6):
+        each = json.loads(json.dumps(responses[0]))
+        choice = each["choices"][0]
+        choice["logprobs"]["content"] = choice["logprobs"]["content"][:count]
+        pieces = [item["token"] for item in choice["logprobs"]["content"]]
+        choice["message"]["content"] = "".join(pieces).replace("Ġ", " ")
+        kept.append(each)
+    return kept
+
+
+def test_the_probed_question_is_asked_again_though_its_entry_is_finished(tmp_path, monkeypatch):
+    """What is left may hold none of the responses that were asked before."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in sorted(RESPONSES.glob("*.json"))[:4]:
+        shutil.copy(path, folder / path.name)
+    entry = json.loads((RESPONSES / TWO[0]).read_text())
+    entry["responses"] = shortened(entry["responses"])
+    (folder / "a-cheap-one.json").write_text(json.dumps(entry))
+    more = {"input_dir": folder, "server": "vllm", "max_concurrent": 1}
+    with running(Settings(latency_ms=150)) as server:
+        with monkeypatch.context() as broken:
+            broken.setattr(Finishing, "write", stopping_with(1, Finishing.write))
+            with pytest.raises(RunError, match="on purpose"):
+                serve(tmp_path, server.base_url, **more)
+        server.settings = Settings(answers="hash")
+        with pytest.raises(RunError, match="another model seems to answer"):
+            serve(tmp_path, server.base_url, **more)
+
+
+def stopping_with(count, write):
+    """In place of writing a result: so many are written, and the last one ends the run."""
     written = []
 
     def wrapped(*arguments):
+        written.append(write(*arguments))
         if len(written) >= count:
             raise RunError("on purpose")
-        written.append(write(*arguments))
 
     return wrapped
 

@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from peft import LoraConfig, PrefixTuningConfig, get_peft_model
 from transformers import LlamaConfig
 
 from kl_core.errors import ModelError
-from kl_core.models import identity
+from kl_core.models import identity, load
 from kl_core.models.choose import choose_runner
 from kl_core.models.engine import PrefixCacheEngine
 from kl_core.models.load import ModelSpec, load_model
@@ -242,3 +243,22 @@ def test_models_loaded_by_several_threads_at_once_have_their_own_weights():
     assert sums[0] == sums[2]
     assert sums[1] == sums[3]
     assert sums[0] != sums[1]
+
+
+def test_no_two_models_are_under_way_of_being_loaded(monkeypatch):
+    """The switch that transformers throws is the process's, so threads wait for each other."""
+    under_way, most = 0, []
+
+    def slowly(spec):
+        nonlocal under_way
+        under_way += 1
+        most.append(under_way)
+        time.sleep(0.02)
+        under_way -= 1
+        return spec.model
+
+    monkeypatch.setattr(load, "_load", slowly)
+    name = str(MODELS / "tiny-base")
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(load_model, [ModelSpec(name)] * 4)) == [name] * 4
+    assert most == [1] * 4
